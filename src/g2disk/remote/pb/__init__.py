@@ -1,0 +1,1 @@
+"""Generated from proto/ by `./dev protos`; never edited by hand."""

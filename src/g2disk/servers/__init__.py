@@ -1,0 +1,1 @@
+"""Servers: a Disk turned into a protocol."""

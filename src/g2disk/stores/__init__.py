@@ -1,0 +1,1 @@
+"""Stores: catalogues of disks, each behind a URL."""
