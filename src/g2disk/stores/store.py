@@ -75,10 +75,16 @@ class Store:
     async def default_name(self) -> str:
         """The name that the empty name stands for: the only disk, or the one called "default".  Raises `NotFound`."""
         names = [entry.name for entry in await self.list()]
-        if len(names) == 1:
-            return names[0]
-        if DEFAULT_DISK in names:
-            return DEFAULT_DISK
+        name = default_among(names)
+        if name:
+            return name
         if names:
             raise NotFound(f"{self.url} holds {len(names)} disks and none is called {DEFAULT_DISK!r}; say which one")
         raise NotFound(f"{self.url} holds no disk; make one with `g2disk create NAME SIZE`")
+
+
+def default_among(names: Sequence[str]) -> str:
+    """The name that the empty name stands for among `names`; empty where there is none."""
+    if len(names) == 1:
+        return names[0]
+    return DEFAULT_DISK if DEFAULT_DISK in names else ""

@@ -1,0 +1,1 @@
+"""The gRPC client: a disk, and a catalogue, at another process."""

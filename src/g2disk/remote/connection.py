@@ -1,0 +1,135 @@
+"""`Connection`, one gRPC channel to a target server, with g2disk's rules of waiting and repeating."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+from grpc import StatusCode
+
+from g2disk.clock import Clock, SystemClock
+from g2disk.errors import Corrupt, DiskError, Fenced, Invalid, Unavailable, Unsupported
+from g2disk.remote.methods import Method
+from g2disk.remote.status import KIND_KEY, kind_of
+from g2disk.units import MIB
+
+Request = TypeVar("Request")
+Reply = TypeVar("Reply")
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds that a request may wait for a server that is away."""
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.http2.max_frame_size", 4 * MIB),
+    ("grpc.http2.lookahead_bytes", 16 * MIB),
+    ("grpc.http2.bdp_probe", 0),
+)
+"""What both ends set: no limit on messages, and windows that let a large one through at once."""
+
+_CLIENT_OPTIONS = (
+    *CHANNEL_OPTIONS,
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_retries", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+)
+
+_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:/\s]+):(\d{1,5})")
+_PAUSE = 0.1
+
+
+class UnknownMethod(Unsupported):
+    """The server does not have the method at all (as opposed to: cannot do this for this disk)."""
+
+
+def check_endpoint(endpoint: str) -> str:
+    """`endpoint` as gRPC takes it: HOST:PORT, or unix:PATH; a leading grpc:// may be there.  Raises `Invalid`."""
+    target = endpoint.removeprefix("grpc://")
+    if target.startswith("unix:") and len(target) > len("unix:"):
+        return target
+    match = _HOST_PORT.fullmatch(target)
+    if match is None or not 0 < int(match[2]) < 65536:
+        raise Invalid(f"'{endpoint}' is no endpoint; write HOST:PORT, such as localhost:8080, or unix:PATH")
+    return target
+
+
+class Connection:
+    """A channel to the target server at `endpoint`; gRPC reconnects it by itself.
+
+    Belongs to the event loop that it was made on.  A request waits up to `timeout` seconds, all repeats included, for
+    a server that is away.  Only what cannot do harm is sent again after a failure that may have delivered it.
+    """
+
+    def __init__(self, endpoint: str, timeout: float = DEFAULT_TIMEOUT, clock: Clock | None = None) -> None:
+        self.endpoint = endpoint
+        self.timeout = timeout
+        self._clock = clock or SystemClock()
+        self._channel = grpc.aio.insecure_channel(check_endpoint(endpoint), options=_CLIENT_OPTIONS)
+        self._calls: dict[str, Callable[..., Awaitable[Any]]] = {}
+
+    async def call(
+        self, method: Method[Request, Reply], request: Request, *, repeatable: bool, wait: bool = True
+    ) -> Reply:
+        """The server's reply.
+
+        With `repeatable` the request may be executed twice without harm, and is repeated while time is left.  Without
+        `wait` a server that is away is an error at once.  Raises the `DiskError` that the server sent; `Unavailable`
+        when it did not answer in time or, for what is not repeatable, when the connection broke under way;
+        `UnknownMethod`; `Corrupt` for bytes that are no reply.  Cancellation abandons the request: the server may
+        still execute it.
+        """
+        deadline = self._clock.now() + self.timeout
+        raw_request = method.encode_request(request)
+        send = self._calls.get(method.path)
+        if send is None:
+            send = self._calls[method.path] = self._channel.unary_unary(method.path)
+        while True:
+            left = deadline - self._clock.now()
+            try:
+                raw_reply = await send(raw_request, timeout=max(left, 0.001), wait_for_ready=wait)
+            except grpc.aio.AioRpcError as failure:
+                error = self._error(failure, method)
+                temporary = isinstance(error, Unavailable) and failure.code() is not StatusCode.DEADLINE_EXCEEDED
+                if not (temporary and repeatable and wait and left > _PAUSE):
+                    raise error from failure
+            else:
+                return method.decode_reply(raw_reply)
+            await self._clock.sleep(_PAUSE)
+
+    async def close(self) -> None:
+        """End the channel; requests in flight are abandoned."""
+        await self._channel.close()
+
+    def _error(self, failure: grpc.aio.AioRpcError, method: Method[Any, Any]) -> DiskError:
+        status, details = failure.code(), failure.details() or ""
+        trailers = [(str(key), value) for key, value in failure.trailing_metadata() or ()]
+        if any(key == KIND_KEY for key, _ in trailers):
+            return kind_of(status, trailers)(details)
+        where = f"the server at {self.endpoint}"
+        if status is StatusCode.UNIMPLEMENTED:
+            return UnknownMethod(f"{where} has no {method.name}: {details}")
+        if status is StatusCode.DEADLINE_EXCEEDED:
+            return Unavailable(
+                f"{where} did not answer {method.name} within {self.timeout:g} s; see whether it runs and is not stuck"
+            )
+        if status in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED):
+            reason = details.rsplit(": ", 1)[-1]
+            if "failed to connect" in details.lower():
+                return Unavailable(f"cannot reach {self.endpoint}: {reason}; start a server there with `g2disk serve`")
+            return Unavailable(f"the connection to {self.endpoint} broke during {method.name}: {reason}")
+        kind = kind_of(status, trailers)
+        if kind is Fenced:
+            return Fenced(f"{where} serves another disk now: {details}")
+        return kind(f"{where} answered {method.name} with {status.name}: {details}")
+
+
+def check_reply(condition: bool, what: str) -> None:
+    """Raise `Corrupt` saying `what` unless the server's reply meets the condition."""
+    if not condition:
+        raise Corrupt(f"{what}; the target server is broken")

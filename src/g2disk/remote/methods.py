@@ -1,0 +1,122 @@
+"""The calls of every service, each with its path and its four conversions between messages and bytes.
+
+Servers and clients both take their methods from here, so that neither can differ from the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from g2disk.errors import Corrupt
+from g2disk.remote import codec
+from g2disk.remote.pb import catalogue_pb2, disk_pb2, reference_pb2
+
+Request = TypeVar("Request")
+Reply = TypeVar("Reply")
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+Data = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Request, Reply]):
+    """One unary call.  The decoders raise `Corrupt` for bytes that are no such message."""
+
+    service: str
+    name: str
+    encode_request: Callable[[Request], bytes]
+    decode_request: Callable[[bytes], Request]
+    encode_reply: Callable[[Reply], bytes]
+    decode_reply: Callable[[bytes], Reply]
+
+    @property
+    def path(self) -> str:
+        """As gRPC names the call."""
+        return f"/{self.service}/{self.name}"
+
+
+def _encode(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _decoder(kind: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
+    def decode(raw: bytes) -> AnyMessage:
+        try:
+            return kind.FromString(raw)
+        except DecodeError as error:
+            raise Corrupt(f"what came is no {kind.DESCRIPTOR.full_name}; the sender is not speaking g2disk's protocol") from error
+
+    return decode
+
+
+def _plain(service: str, name: str, request: type[Any], reply: type[Any]) -> Method[Any, Any]:
+    return Method(service, name, _encode, _decoder(request), _encode, _decoder(reply))
+
+
+DISK = "g2disk.v1.Disk"
+CATALOGUE = "g2disk.v1.Catalogue"
+REFERENCE = "g2disk.G2DiskService"
+
+_read_request = _decoder(disk_pb2.ReadRequest)
+_write_reply = _decoder(disk_pb2.WriteReply)
+
+DESCRIBE: Method[disk_pb2.DescribeRequest, disk_pb2.DescribeReply] = _plain(
+    DISK, "Describe", disk_pb2.DescribeRequest, disk_pb2.DescribeReply
+)
+READ: Method[disk_pb2.ReadRequest, Data] = Method(
+    DISK, "Read", _encode, _read_request, codec.encode_read_reply, codec.decode_read_reply
+)
+WRITE: Method[codec.WriteRequest, disk_pb2.WriteReply] = Method(
+    DISK, "Write", codec.encode_write_request, codec.decode_write_request, _encode, _write_reply
+)
+FLUSH: Method[disk_pb2.FlushRequest, disk_pb2.FlushReply] = _plain(
+    DISK, "Flush", disk_pb2.FlushRequest, disk_pb2.FlushReply
+)
+TRIM: Method[disk_pb2.TrimRequest, disk_pb2.TrimReply] = _plain(DISK, "Trim", disk_pb2.TrimRequest, disk_pb2.TrimReply)
+ZERO: Method[disk_pb2.ZeroRequest, disk_pb2.ZeroReply] = _plain(DISK, "Zero", disk_pb2.ZeroRequest, disk_pb2.ZeroReply)
+EXTENTS: Method[disk_pb2.ExtentsRequest, disk_pb2.ExtentsReply] = _plain(
+    DISK, "Extents", disk_pb2.ExtentsRequest, disk_pb2.ExtentsReply
+)
+CACHE: Method[disk_pb2.CacheRequest, disk_pb2.CacheReply] = _plain(
+    DISK, "Cache", disk_pb2.CacheRequest, disk_pb2.CacheReply
+)
+
+CREATE: Method[catalogue_pb2.CreateRequest, catalogue_pb2.CreateReply] = _plain(
+    CATALOGUE, "Create", catalogue_pb2.CreateRequest, catalogue_pb2.CreateReply
+)
+LIST: Method[catalogue_pb2.ListRequest, catalogue_pb2.ListReply] = _plain(
+    CATALOGUE, "List", catalogue_pb2.ListRequest, catalogue_pb2.ListReply
+)
+GET: Method[catalogue_pb2.GetRequest, catalogue_pb2.GetReply] = _plain(
+    CATALOGUE, "Get", catalogue_pb2.GetRequest, catalogue_pb2.GetReply
+)
+RESIZE: Method[catalogue_pb2.ResizeRequest, catalogue_pb2.ResizeReply] = _plain(
+    CATALOGUE, "Resize", catalogue_pb2.ResizeRequest, catalogue_pb2.ResizeReply
+)
+DELETE: Method[catalogue_pb2.DeleteRequest, catalogue_pb2.DeleteReply] = _plain(
+    CATALOGUE, "Delete", catalogue_pb2.DeleteRequest, catalogue_pb2.DeleteReply
+)
+
+REFERENCE_GET_SIZE: Method[reference_pb2.GetSizeRequest, reference_pb2.GetSizeResponse] = _plain(
+    REFERENCE, "GetSize", reference_pb2.GetSizeRequest, reference_pb2.GetSizeResponse
+)
+REFERENCE_READ: Method[reference_pb2.ReadRequest, Data] = Method(
+    REFERENCE,
+    "Read",
+    _encode,
+    _decoder(reference_pb2.ReadRequest),
+    codec.encode_read_reply,
+    codec.decode_read_reply,
+)
+REFERENCE_WRITE: Method[codec.ReferenceWrite, reference_pb2.WriteResponse] = Method(
+    REFERENCE,
+    "Write",
+    codec.encode_reference_write,
+    codec.decode_reference_write,
+    _encode,
+    _decoder(reference_pb2.WriteResponse),
+)

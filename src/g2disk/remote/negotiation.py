@@ -1,0 +1,37 @@
+"""Which protocol a target server speaks: g2disk.v1 where it can, else the reference protocol."""
+
+from __future__ import annotations
+
+import logging
+
+from g2disk.errors import Unsupported
+from g2disk.remote.connection import Connection, UnknownMethod
+from g2disk.remote.disk import RemoteDisk
+from g2disk.remote.reference import ReferenceDisk
+
+log = logging.getLogger(__name__)
+
+
+async def open_remote_disk(connection: Connection, name: str = "", wait: bool = False) -> RemoteDisk | ReferenceDisk:
+    """The disk called `name` at the server (empty: its default disk), by the best protocol that it speaks.
+
+    Without `wait` a server that is away is an error at once, with it after the connection's timeout.  Raises `NotFound`,
+    `Unavailable`, `Corrupt`, and `Unsupported` where the server is no target server at all.
+    """
+    try:
+        disk: RemoteDisk | ReferenceDisk = await RemoteDisk.open(connection, name, wait)
+    except UnknownMethod:
+        if name:
+            raise Unsupported(
+                f"the server at {connection.endpoint} does not speak g2disk.v1, and has no disks with names; "
+                "leave the name out to use its only disk by the reference protocol"
+            ) from None
+    else:
+        log.info("= %s speaks g2disk.v1", connection.endpoint)
+        return disk
+    try:
+        disk = await ReferenceDisk.open(connection, wait)
+    except UnknownMethod as error:
+        raise Unsupported(f"the server at {connection.endpoint} is no g2disk target server; check the address") from error
+    log.info("= %s speaks the reference protocol: no flush, so nothing is known to be durable", connection.endpoint)
+    return disk

@@ -1,0 +1,77 @@
+"""`Exports`, the disks of a store as a server offers them: named, bounds-checked, and compared by identity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from g2disk.disk import Disk
+from g2disk.disk.layers.checked import Checked
+from g2disk.errors import Fenced
+from g2disk.stores.store import DiskEntry, Store, default_among
+
+Decorate = Callable[[str, Disk], Disk]
+"""Wraps the disk of that name in further layers."""
+
+
+class Exports:
+    """Every disk that goes out has its requests checked, whoever sent them, in the one place that all servers share."""
+
+    def __init__(self, store: Store, decorate: Decorate | None = None) -> None:
+        self.store = store
+        self._decorate = decorate
+        self._open: dict[str, Disk] = {}
+        self._pinned = ""
+
+    async def open(self, name: str, identity: str = "") -> tuple[str, Disk]:
+        """The disk called `name` (empty: the default disk), and its name.
+
+        Raises `NotFound`, and `Fenced` when the caller expects another identity.
+        """
+        disk = self._open.get(name)
+        if disk is None:
+            name = name or await self.store.default_name()
+            disk = self._open.get(name)
+        if disk is None:
+            opened = await self.store.open(name)
+            disk = self._open.setdefault(name, self._wrap(name, opened))
+        if identity and identity != disk.info().identity:
+            raise Fenced(f"{name!r} in {self.store.url} is another disk than the one that was opened")
+        return name, disk
+
+    async def pinned(self) -> Disk:
+        """The default disk for clients that can name none: the same one as long as it exists, whatever is created
+        beside it."""
+        self._pinned, disk = await self.open(self._pinned)
+        return disk
+
+    async def list(self) -> tuple[Sequence[DiskEntry], str]:
+        """All disks, ordered by name, and the name of the default one (empty: there is none)."""
+        entries = await self.store.list()
+        return entries, default_among([entry.name for entry in entries])
+
+    async def get(self, name: str) -> DiskEntry:
+        """One disk; the empty name is the default disk.  Raises `NotFound`."""
+        return await self.store.get(name or await self.store.default_name())
+
+    async def create(self, name: str, size: int, description: str) -> DiskEntry:
+        """See `Store.create`."""
+        return await self.store.create(name, size, description)
+
+    async def resize(self, name: str, size: int) -> DiskEntry:
+        """See `Store.resize`."""
+        return await self.store.resize(name, size)
+
+    async def delete(self, name: str) -> None:
+        """See `Store.delete`."""
+        await self.store.delete(name)
+        self._open.pop(name, None)
+        if self._pinned == name:
+            self._pinned = ""
+
+    async def check_identity(self, name: str, identity: str) -> None:
+        """Raise `Fenced` if the caller expects another disk under this name, `NotFound` if there is none."""
+        if identity:
+            await self.open(name, identity)
+
+    def _wrap(self, name: str, disk: Disk) -> Disk:
+        return Checked(self._decorate(name, disk) if self._decorate else disk)

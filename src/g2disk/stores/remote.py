@@ -1,0 +1,108 @@
+"""`RemoteStore`, the catalogue of a target server, seen as a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from g2disk.disk import Disk
+from g2disk.remote.connection import DEFAULT_TIMEOUT, Connection, UnknownMethod
+from g2disk.remote.disk import RemoteDisk
+from g2disk.remote.methods import CREATE, DELETE, GET, LIST, RESIZE
+from g2disk.remote.negotiation import open_remote_disk
+from g2disk.remote.pb import catalogue_pb2
+from g2disk.stores.store import DEFAULT_DISK, DiskEntry, Store
+from g2disk.units import check_disk_name, check_disk_size
+
+
+class RemoteStore(Store):
+    """The disks of the target server at `endpoint`.
+
+    A server without a catalogue has one disk, its default.  A server that is away is an error at once, but for requests
+    on disks that are open: they wait up to `timeout` seconds.
+    """
+
+    def __init__(self, endpoint: str, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.url = f"grpc://{endpoint.removeprefix('grpc://')}"
+        self.connection = Connection(endpoint, timeout)
+        self._disks: dict[str, Disk] = {}
+
+    async def list(self) -> Sequence[DiskEntry]:
+        """All disks, ordered by name."""
+        entries, _ = await self.list_with_default()
+        return entries
+
+    async def list_with_default(self) -> tuple[Sequence[DiskEntry], str]:
+        """All disks, ordered by name, and the name of the default disk (empty: there is none)."""
+        entries: list[DiskEntry] = []
+        token = ""
+        while True:
+            request = catalogue_pb2.ListRequest(page_token=token)
+            try:
+                reply = await self.connection.call(LIST, request, repeatable=True, wait=False)
+            except UnknownMethod:
+                entry = await self._only_disk()
+                return [entry], entry.name
+            entries += map(_entry, reply.disks)
+            if not reply.next_page_token:
+                return entries, reply.default_disk
+            token = reply.next_page_token
+
+    async def get(self, name: str) -> DiskEntry:
+        """One disk; the empty name is the default disk."""
+        request = catalogue_pb2.GetRequest(name=name)
+        try:
+            return _entry((await self.connection.call(GET, request, repeatable=True, wait=False)).disk)
+        except UnknownMethod:
+            return await self._only_disk(name)
+
+    async def default_name(self) -> str:
+        """The name of the server's default disk."""
+        return (await self.get("")).name
+
+    async def open(self, name: str) -> Disk:
+        """The disk of that name, pinned to the identity that it has now; the empty name is the default disk."""
+        disk = self._disks.get(name)
+        if disk is None:
+            disk = self._disks[name] = await open_remote_disk(self.connection, name)
+        return disk
+
+    async def create(self, name: str, size: int, description: str = "") -> DiskEntry:
+        """See `Store.create`."""
+        request = catalogue_pb2.CreateRequest(
+            name=check_disk_name(name), size=check_disk_size(size), description=description
+        )
+        return _entry((await self.connection.call(CREATE, request, repeatable=False, wait=False)).disk)
+
+    async def resize(self, name: str, size: int, allow_shrink: bool = True) -> DiskEntry:
+        """See `Store.resize`; raises `Invalid` instead of shrinking without `allow_shrink`."""
+        request = catalogue_pb2.ResizeRequest(name=name, size=check_disk_size(size), allow_shrink=allow_shrink)
+        reply = await self.connection.call(RESIZE, request, repeatable=False, wait=False)
+        disk = self._disks.get(name)
+        if isinstance(disk, RemoteDisk):
+            await disk.refresh()
+        return _entry(reply.disk)
+
+    async def delete(self, name: str) -> None:
+        """See `Store.delete`."""
+        request = catalogue_pb2.DeleteRequest(name=name)
+        await self.connection.call(DELETE, request, repeatable=False, wait=False)
+        self._disks.pop(name, None)
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self.connection.close()
+
+    async def _only_disk(self, name: str = "") -> DiskEntry:
+        """The disk of a server without a catalogue."""
+        disk = await open_remote_disk(self.connection, name)
+        info = disk.info()
+        named = getattr(disk, "name", "") or DEFAULT_DISK
+        return DiskEntry(named, info.size, info.identity, 0, info.read_only, info.description)
+
+
+def _entry(message: catalogue_pb2.DiskEntry) -> DiskEntry:
+    return DiskEntry(
+        message.name, message.size, message.identity, message.allocated, message.read_only, message.description
+    )
+
+
