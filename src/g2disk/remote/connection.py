@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -10,16 +9,14 @@ import grpc
 from grpc import StatusCode
 
 from g2disk.clock import Clock, SystemClock
-from g2disk.errors import Corrupt, DiskError, Fenced, Invalid, Unavailable, Unsupported
+from g2disk.errors import Corrupt, DiskError, Fenced, Unavailable, Unsupported
+from g2disk.remote.endpoint import DEFAULT_TIMEOUT, check_endpoint
 from g2disk.remote.methods import Method
 from g2disk.remote.status import KIND_KEY, kind_of
 from g2disk.units import MIB
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
-
-DEFAULT_TIMEOUT = 60.0
-"""Seconds that a request may wait for a server that is away."""
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", -1),
@@ -40,23 +37,12 @@ _CLIENT_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
 )
 
-_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:/\s]+):(\d{1,5})")
 _PAUSE = 0.1
+"""Seconds between two attempts of one request."""
 
 
 class UnknownMethod(Unsupported):
     """The server does not have the method at all (as opposed to: cannot do this for this disk)."""
-
-
-def check_endpoint(endpoint: str) -> str:
-    """`endpoint` as gRPC takes it: HOST:PORT, or unix:PATH; a leading grpc:// may be there.  Raises `Invalid`."""
-    target = endpoint.removeprefix("grpc://")
-    if target.startswith("unix:") and len(target) > len("unix:"):
-        return target
-    match = _HOST_PORT.fullmatch(target)
-    if match is None or not 0 < int(match[2]) < 65536:
-        raise Invalid(f"'{endpoint}' is no endpoint; write HOST:PORT, such as localhost:8080, or unix:PATH")
-    return target
 
 
 class Connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from g2disk.errors import Invalid
-from g2disk.remote.connection import DEFAULT_TIMEOUT
+from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.stores.file import FileStore
 from g2disk.stores.memory import MemoryStore
 from g2disk.stores.python import load_python, names_python

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from g2disk.disk import Disk
-from g2disk.remote.connection import DEFAULT_TIMEOUT, Connection, UnknownMethod
+from g2disk.remote.connection import Connection, UnknownMethod
+from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.methods import CREATE, DELETE, GET, LIST, RESIZE
 from g2disk.remote.negotiation import open_remote_disk

@@ -1,0 +1,1 @@
+"""The target server: disks and their catalogue over gRPC."""
