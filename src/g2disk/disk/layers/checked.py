@@ -1,0 +1,151 @@
+"""`Checked`, the border: no wrong request passes to the inner disk, and no wrong answer or foreign exception back."""
+
+from __future__ import annotations
+
+from g2disk.disk.disk import Buffer, Disk
+from g2disk.disk.foreign import as_disk_error, ask
+from g2disk.disk.info import MAXIMUM_RANGE, DiskInfo, Extent
+from g2disk.disk.layers.wrapper import Wrapper, innermost
+from g2disk.errors import DiskError, Internal, Invalid, OutOfRange, ReadOnly
+
+
+class Checked(Wrapper):
+    """Keeps callers to the promises of `Disk`, and the inner disk to its own.
+
+    Wrong requests raise, with the inner disk not asked: `Invalid` (types, negative numbers, alignment, length),
+    `ReadOnly`, `OutOfRange`.  A correct request of length 0 is answered at once.
+
+    Wrong answers raise `Internal` and say what the disk returned.  Exceptions that are not `DiskError`s are turned into
+    some; see `g2disk.disk.foreign`.
+    """
+
+    def __init__(self, inner: Disk) -> None:
+        super().__init__(inner)
+        self._name = type(innermost(inner)).__name__
+
+    async def read(self, offset: int, length: int) -> Buffer:
+        """See `Disk.read`."""
+        info = self._check(offset, length)
+        _check_request(info, "read", length)
+        if not length:
+            return b""
+        data = await ask(self._name, self.inner.read, offset, length)
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise Internal(f"read of {self._name} returned {type(data).__name__}, not bytes; mend the disk")
+        count = data.nbytes if isinstance(data, memoryview) else len(data)
+        if count != length:
+            raise Internal(f"read of {self._name} returned {count} bytes for {length} at {offset}; mend the disk")
+        return data
+
+    async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
+        """See `Disk.write`."""
+        length = _length(data)
+        info = self._check(offset, length, change="write")
+        _check_request(info, "write", length)
+        if length:
+            await ask(self._name, self.inner.write, offset, data, fua)
+
+    async def flush(self) -> None:
+        """See `Disk.flush`."""
+        await ask(self._name, self.inner.flush)
+
+    async def trim(self, offset: int, length: int, fua: bool = False) -> None:
+        """See `Disk.trim`."""
+        self._check(offset, length, change="trim")
+        _check_range(length)
+        if length:
+            await ask(self._name, self.inner.trim, offset, length, fua)
+
+    async def zero(
+        self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
+    ) -> None:
+        """See `Disk.zero`."""
+        self._check(offset, length, change="zero")
+        _check_range(length)
+        if length:
+            await ask(self._name, self.inner.zero, offset, length, fua, may_trim, fast)
+
+    async def extents(self, offset: int, length: int) -> list[Extent]:
+        """See `Disk.extents`; for length 0 there are none."""
+        self._check(offset, length)
+        _check_range(length)
+        if not length:
+            return []
+        extents = await ask(self._name, self.inner.extents, offset, length)
+        wrong = _wrong_extents(extents, offset, length)
+        if wrong:
+            raise Internal(f"extents of {self._name} for {length} bytes at {offset} {wrong}; mend the disk")
+        return extents
+
+    async def cache(self, offset: int, length: int) -> None:
+        """See `Disk.cache`."""
+        self._check(offset, length)
+        _check_range(length)
+        if length:
+            await ask(self._name, self.inner.cache, offset, length)
+
+    async def close(self) -> None:
+        """See `Disk.close`."""
+        await ask(self._name, self.inner.close)
+
+    def info(self) -> DiskInfo:
+        """See `Disk.info`."""
+        try:
+            return self.inner.info()
+        except DiskError:
+            raise
+        except Exception as error:
+            raise as_disk_error(error, f"info of {self._name}") from error
+
+    def _check(self, offset: int, length: int, change: str = "") -> DiskInfo:
+        """Raise what is wrong with a request for this range; `change` names an operation that changes the disk."""
+        if type(offset) is not int or type(length) is not int:
+            raise Invalid(f"offset {offset!r} and length {length!r} must be whole numbers of bytes")
+        if offset < 0 or length < 0:
+            raise Invalid(f"offset {offset} and length {length} must not be negative")
+        info = self.info()
+        if change and info.read_only:
+            raise ReadOnly(f"this disk is read-only, it takes no {change}; open it for writing")
+        if offset > info.size or length > info.size - offset:
+            raise OutOfRange(f"{length} bytes at {offset} reach beyond the end of the disk, which has {info.size}")
+        block = info.minimum_block
+        if offset % block or length % block:
+            raise Invalid(f"{length} bytes at {offset} are not aligned; ask for multiples of {block} bytes")
+        return info
+
+
+def _check_request(info: DiskInfo, operation: str, length: int) -> None:
+    if length > info.maximum_request:
+        limit = info.maximum_request
+        raise Invalid(f"a {operation} of {length} bytes is too long; split it into pieces of at most {limit}")
+
+
+def _check_range(length: int) -> None:
+    if length > MAXIMUM_RANGE:
+        raise Invalid(f"a range of {length} bytes is too long; split it into pieces of at most {MAXIMUM_RANGE}")
+
+
+def _length(data: Buffer) -> int:
+    if isinstance(data, (bytes, bytearray)):
+        return len(data)
+    if isinstance(data, memoryview) and data.contiguous and data.format == "B" and data.ndim == 1:
+        return data.nbytes
+    raise Invalid(f"cannot write a {type(data).__name__}; give bytes, a bytearray or a contiguous memoryview of bytes")
+
+
+def _wrong_extents(extents: list[Extent], offset: int, length: int) -> str:
+    """What is wrong with the inner disk's answer, or nothing."""
+    if not isinstance(extents, list):
+        return f"returned {type(extents).__name__}, not a list"
+    if not extents:
+        return "returned none"
+    at, end = offset, offset + length
+    for extent in extents:
+        if not isinstance(extent, Extent):
+            return f"returned {type(extent).__name__}, not an Extent"
+        if extent.offset != at:
+            return f"returned an extent at {extent.offset} where the next begins at {at}"
+        if extent.length <= 0 or extent.end > end:
+            return f"returned an extent of {extent.length} bytes at {at}, which must have 1 to {end - at}"
+        at = extent.end
+    return ""
