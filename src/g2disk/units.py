@@ -61,7 +61,9 @@ def check_disk_size(size: int) -> int:
         raise Invalid(f"a disk of {size} bytes is too large; the largest is {MAXIMUM_DISK_SIZE} bytes (8EiB-4KiB)")
     if size % SECTOR:
         below, above = size - size % SECTOR, size - size % SECTOR + SECTOR
-        raise Invalid(f"a disk's size is a multiple of {SECTOR} bytes; take {f'{below} or {above}' if below else above}")
+        raise Invalid(
+            f"a disk's size is a multiple of {SECTOR} bytes; take {f'{below} or {above}' if below else above}"
+        )
     return size
 
 

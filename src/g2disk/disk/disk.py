@@ -1,5 +1,6 @@
 """`Disk`, the interface that everything in g2disk meets at: a server turns a Disk into a protocol, a client turns a
-protocol into a Disk, and a layer is a Disk around a Disk."""
+protocol into a Disk, and a layer is a Disk around a Disk.
+"""
 
 from __future__ import annotations
 
@@ -59,11 +60,13 @@ class Disk:
 
     async def flush(self) -> None:
         """Make durable all that was acknowledged so far.  The default is right for a disk whose writes are durable as
-        soon as they return, and for one that never keeps anything."""
+        soon as they return, and for one that never keeps anything.
+        """
 
     async def trim(self, offset: int, length: int, fua: bool = False) -> None:
         """The range's content is no longer needed; it may read as anything until it is written again.  Advice: the
-        default does nothing."""
+        default does nothing.
+        """
 
     async def zero(
         self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
@@ -83,7 +86,8 @@ class Disk:
 
     async def extents(self, offset: int, length: int) -> list[Extent]:
         """The states of the range: extents in order and without gaps, the first from `offset` on, none beyond
-        `offset + length`.  The list may end early, but holds at least one."""
+        `offset + length`.  The list may end early, but holds at least one.
+        """
         return [Extent(offset, length)]
 
     async def cache(self, offset: int, length: int) -> None:

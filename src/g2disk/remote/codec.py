@@ -1,7 +1,7 @@
 """The two messages that carry data, encoded and decoded by hand in protobuf's wire format.
 
-Pure.  The generated classes copy the data several times and take milliseconds for a mebibyte; here the data is joined to
-a small header once, and decoding gives a view into the received message.  The bytes on the wire are the same, which the
+Pure.  The generated classes copy the data several times and take milliseconds for a mebibyte; here the data is joined
+to a small header once, and decoding gives a view into the received message.  The bytes on the wire are the same, which the
 tests hold against the generated classes in both directions.  Source: protobuf's "Encoding" page.
 """
 
@@ -123,7 +123,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         tag, position = _read_varint(message, position)
         kind = tag & 7
         if not 1 <= tag >> 3 < 1 << 29:
-            raise Corrupt(f"field number {tag >> 3} in a protobuf message; the sender is not speaking g2disk's protocol")
+            raise Corrupt(
+                f"field number {tag >> 3} in a protobuf message; the sender is not speaking g2disk's protocol"
+            )
         value: int | memoryview
         if kind == _VARINT:
             value, position = _read_varint(message, position)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from g2disk.disk import Buffer, Disk, DiskInfo, Extent, coalesce
+from g2disk.disk import MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Extent, coalesce
 from g2disk.errors import DiskError, Fenced
 from g2disk.remote.codec import WriteRequest
 from g2disk.remote.connection import Connection, check_reply
@@ -203,7 +203,7 @@ class RemoteDisk(Disk):
             f"a smallest block of {minimum} bytes was described, for a disk of {said.size} bytes",
         )
         self._name, self._identity = said.disk, said.identity
-        transfer = min(said.maximum_transfer or SAFE_TRANSFER, DiskInfo.maximum_request)
+        transfer = min(said.maximum_transfer or SAFE_TRANSFER, MAXIMUM_REQUEST)
         self._transfer = max(transfer - transfer % minimum, minimum)
         self._info = DiskInfo(
             size=said.size,
@@ -237,8 +237,8 @@ class RemoteDisk(Disk):
 
     def _lost(self) -> Fenced:
         return self._end(
-            f"the server at {self._connection.endpoint} was restarted and may have lost writes to {self._name!r} that it "
-            "had acknowledged and not yet flushed"
+            f"the server at {self._connection.endpoint} was restarted and may have lost writes to {self._name!r} that "
+            "it had acknowledged and not yet flushed"
         )
 
     def _seen(self, error: DiskError) -> DiskError:

@@ -48,7 +48,9 @@ def _decoder(kind: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
         try:
             return kind.FromString(raw)
         except DecodeError as error:
-            raise Corrupt(f"what came is no {kind.DESCRIPTOR.full_name}; the sender is not speaking g2disk's protocol") from error
+            raise Corrupt(
+                f"what came is no {kind.DESCRIPTOR.full_name}; the sender is not speaking g2disk's protocol"
+            ) from error
 
     return decode
 

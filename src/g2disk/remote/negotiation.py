@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 async def open_remote_disk(connection: Connection, name: str = "", wait: bool = False) -> RemoteDisk | ReferenceDisk:
     """The disk called `name` at the server (empty: its default disk), by the best protocol that it speaks.
 
-    Without `wait` a server that is away is an error at once, with it after the connection's timeout.  Raises `NotFound`,
-    `Unavailable`, `Corrupt`, and `Unsupported` where the server is no target server at all.
+    Without `wait` a server that is away is an error at once, with it after the connection's timeout.  Raises
+    `NotFound`, `Unavailable`, `Corrupt`, and `Unsupported` where the server is no target server at all.
     """
     try:
         disk: RemoteDisk | ReferenceDisk = await RemoteDisk.open(connection, name, wait)
@@ -32,6 +32,8 @@ async def open_remote_disk(connection: Connection, name: str = "", wait: bool = 
     try:
         disk = await ReferenceDisk.open(connection, wait)
     except UnknownMethod as error:
-        raise Unsupported(f"the server at {connection.endpoint} is no g2disk target server; check the address") from error
+        raise Unsupported(
+            f"the server at {connection.endpoint} is no g2disk target server; check the address"
+        ) from error
     log.info("= %s speaks the reference protocol: no flush, so nothing is known to be durable", connection.endpoint)
     return disk

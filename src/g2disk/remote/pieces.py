@@ -18,13 +18,11 @@ def cut(offset: int, length: int, piece: int) -> Iterator[tuple[int, int]]:
         offset += step
 
 
-async def for_each_piece(
-    offset: int, length: int, piece: int, send: Callable[[int, int], Awaitable[None]]
-) -> None:
+async def for_each_piece(offset: int, length: int, piece: int, send: Callable[[int, int], Awaitable[None]]) -> None:
     """Await `send(offset, length)` for every piece, a few at once.
 
-    When one fails, those under way are still awaited, so that nothing is written after this has returned; the first error
-    is raised.  Cancellation cancels those under way.
+    When one fails, those under way are still awaited, so that nothing is written after this has returned; the first
+    error is raised.  Cancellation cancels those under way.
     """
     pieces = cut(offset, length, piece)
     failed: list[BaseException] = []

@@ -15,8 +15,8 @@ from g2disk.units import MAXIMUM_DISK_SIZE
 class ReferenceDisk(Disk):
     """The one disk of a reference server at the other end of a `Connection`.
 
-    The protocol has no flush, so nobody knows what is durable, and says so: `DiskInfo.flush` is False.  It has no identity
-    either: whether a restarted server still holds the same bytes cannot be told.
+    The protocol has no flush, so nobody knows what is durable, and says so: `DiskInfo.flush` is False.  It has no
+    identity either: whether a restarted server still holds the same bytes cannot be told.
     """
 
     def __init__(self, connection: Connection, size: int) -> None:

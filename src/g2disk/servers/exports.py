@@ -40,7 +40,8 @@ class Exports:
 
     async def pinned(self) -> Disk:
         """The default disk for clients that can name none: the same one as long as it exists, whatever is created
-        beside it."""
+        beside it.
+        """
         self._pinned, disk = await self.open(self._pinned)
         return disk
 

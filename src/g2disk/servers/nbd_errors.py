@@ -1,4 +1,4 @@
-"""Errors of NBD: the one table from the kinds of g2disk to what an NBD reply can carry (NBD protocol, "Error values")."""
+"""Errors of NBD: the one table from the kinds of g2disk to what a reply can carry (NBD protocol, "Error values")."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def names_python(url: str) -> bool:
 
 def load_python(url: str) -> Store:
     """The store that `url` names: what is called there with the arguments of the query, as strings, must give a disk
-    (see `g2disk.disk.plain.adapt`) or a `Store`.  Raises `Invalid`, or the `DiskError` that the call raised."""
+    (see `g2disk.disk.plain.adapt`) or a `Store`.  Raises `Invalid`, or the `DiskError` that the call raised.
+    """
     match = _URL.fullmatch(url)
     if match is None:
         raise Invalid(f"'{url}' does not name a disk; write module:Class or FILE.py:Class")

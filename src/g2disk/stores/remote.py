@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from g2disk.disk import Disk
 from g2disk.remote.connection import Connection, UnknownMethod
-from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.remote.disk import RemoteDisk
+from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.remote.methods import CREATE, DELETE, GET, LIST, RESIZE
 from g2disk.remote.negotiation import open_remote_disk
 from g2disk.remote.pb import catalogue_pb2
@@ -105,5 +105,3 @@ def _entry(message: catalogue_pb2.DiskEntry) -> DiskEntry:
     return DiskEntry(
         message.name, message.size, message.identity, message.allocated, message.read_only, message.description
     )
-
-

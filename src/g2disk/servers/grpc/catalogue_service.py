@@ -59,7 +59,9 @@ class _Answers:
         await self._exports.check_identity(name, request.identity)
         before = await self._exports.get(name)
         if size < before.size and not request.allow_shrink:
-            raise Invalid(f"{name!r} has {before.size} bytes; to shrink it, and lose what is cut off, say so explicitly")
+            raise Invalid(
+                f"{name!r} has {before.size} bytes; to shrink it, and lose what is cut off, say so explicitly"
+            )
         return catalogue_pb2.ResizeReply(disk=_message(await self._exports.resize(name, size)))
 
     async def delete(self, request: catalogue_pb2.DeleteRequest) -> catalogue_pb2.DeleteReply:

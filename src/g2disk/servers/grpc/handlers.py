@@ -38,7 +38,7 @@ def _unary(method: Method[Any, Any], answer: Callable[[Any], Awaitable[Any]]) ->
             return method.encode_reply(await answer(method.decode_request(raw)))
         except DiskError as error:
             failure = error
-        except Exception as error:  # noqa: BLE001  the edge: a bug in one request must not end the server
+        except Exception as error:
             log.exception("! %s", method.path)
             failure = Internal(f"{type(error).__name__} in the target server; its log says more")
         await context.abort(STATUS[type(failure)], str(failure), trailers_of(failure))

@@ -33,9 +33,7 @@ class GrpcServer:
             (disk_service(exports), catalogue_service(exports), reference_service(exports))
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     async def start(self) -> list[str]:
         """Listen, and return the addresses as a client would give them.  Raises `Busy`, `Denied`, `Invalid`."""

@@ -29,8 +29,8 @@ class _Call:
 class Bridge:
     """An event loop on a thread of its own, and a way to call coroutines there from other threads.
 
-    Calls that arrive while the loop is busy wait in a queue, and one wake-up fetches them all.  Any number of threads may
-    call at once.  Make it after the process has forked for the last time.
+    Calls that arrive while the loop is busy wait in a queue, and one wake-up fetches them all.  Any number of threads
+    may call at once.  Make it after the process has forked for the last time.
     """
 
     def __init__(self) -> None:

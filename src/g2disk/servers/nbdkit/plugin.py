@@ -1,4 +1,6 @@
-"""The nbdkit plugin: `nbdkit python "$(g2disk plugin)" endpoint=HOST:PORT [disk=NAME] [timeout=SECONDS] [readonly=BOOL]`.
+"""The nbdkit plugin.
+
+    nbdkit python "$(g2disk plugin)" endpoint=HOST:PORT [disk=NAME] [timeout=SECONDS] [readonly=BOOL]
 
 nbdkit loads this file into a Python of its own and calls its functions by their names, from many threads
 (nbdkit-python-plugin(3)).  Handles are `g2disk.disk.Disk` objects.
@@ -60,7 +62,7 @@ _format_exception = traceback.format_exception
 
 
 def _one_line(*arguments: Any, **options: Any) -> list[str]:
-    """nbdkit prints what this gives for a failed call; errors of g2disk are messages, not bugs."""
+    """Nbdkit prints what this gives for a failed call; errors of g2disk are messages, not bugs."""
     for argument in arguments:
         if isinstance(argument, DiskError):
             return [str(argument)]
@@ -136,7 +138,7 @@ def get_ready() -> None:
 
 
 def after_fork() -> None:
-    """gRPC starts here: a channel made before nbdkit becomes a daemon is dead after it."""
+    """GRPC starts here: a channel made before nbdkit becomes a daemon is dead after it."""
     global _gateway  # noqa: PLW0603
     from g2disk.servers.nbdkit.gateway import Gateway
 
@@ -145,7 +147,7 @@ def after_fork() -> None:
 
 
 def cleanup() -> None:
-    """nbdkit ends; no connection is open."""
+    """Nbdkit ends; no connection is open."""
     if _gateway is not None:
         _gateway.close()
 

@@ -1,0 +1,154 @@
+"""`g2disk serve`: a target server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from g2disk.clock import SystemClock
+from g2disk.disk import Disk
+from g2disk.disk.layers.logged import Logged
+from g2disk.disk.layers.metered import Metered
+from g2disk.disk.layers.read_only import ReadOnlyDisk
+from g2disk.errors import Busy, Invalid, NotFound, from_os_error
+from g2disk.metrics import DiskMetrics
+from g2disk.remote.endpoint import DEFAULT_ENDPOINT, check_endpoint
+from g2disk.servers.exports import Exports
+from g2disk.servers.grpc.server import GrpcServer
+from g2disk.stores.opening import DEFAULT_STORE, open_store
+from g2disk.stores.store import Store
+from g2disk.units import check_disk_name, check_disk_size, format_size, parse_size
+
+DRAIN_SECONDS = 30.0
+"""How long requests in flight may take when the server is told to stop."""
+
+
+def serve(
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="[STORE]",
+            help="memory:, file:DIR, grpc://HOST:PORT, module:Class or FILE.py:Class; "
+            "left out: files in your data directory.",
+        ),
+    ] = DEFAULT_STORE,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDR",
+            help=f"HOST:PORT (port 0 takes a free one) or unix:PATH; may be repeated. Default: {DEFAULT_ENDPOINT}, "
+            "or 0.0.0.0:$PORT where PORT is in the environment.",
+        ),
+    ] = None,
+    disk: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SIZE", help="Create this disk if it is missing; may be repeated."),
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Take no writes.")] = False,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Serve Prometheus metrics over HTTP there.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request.")] = False,
+) -> None:
+    """Serve the disks of a store over gRPC, until SIGINT or SIGTERM."""
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    wanted = [_parse_disk(text) for text in disk or ()]
+    uvloop.run(_serve(store, listen or _default_listen(), wanted, read_only, _Layers(read_only, metrics, verbose)))
+
+
+def _default_listen() -> list[str]:
+    port = os.environ.get("PORT")
+    return [f"0.0.0.0:{port}" if port else DEFAULT_ENDPOINT]
+
+
+def _parse_disk(text: str) -> tuple[str, int]:
+    name, equals, size = text.partition("=")
+    if not equals:
+        raise Invalid(f"--disk {text} has no size; write NAME=SIZE, such as {name or 'default'}=10GiB")
+    return check_disk_name(name), check_disk_size(parse_size(size))
+
+
+class _Layers:
+    """Wraps every disk in what the options ask for."""
+
+    def __init__(self, read_only: bool, metrics: str | None, verbose: bool) -> None:
+        self._read_only, self._verbose = read_only, verbose
+        self._metrics: DiskMetrics | None = None
+        if metrics is not None:
+            registry = CollectorRegistry()
+            self._metrics = DiskMetrics(registry)
+            _start_metrics(metrics, registry)
+
+    def __call__(self, name: str, disk: Disk) -> Disk:
+        if self._read_only:
+            disk = ReadOnlyDisk(disk)
+        if self._metrics is not None:
+            disk = Metered(disk, self._metrics, name, SystemClock())
+        if self._verbose:
+            disk = Logged(disk, name)
+        return disk
+
+
+def _start_metrics(address: str, registry: CollectorRegistry) -> None:
+    host, _, port = check_endpoint(address).rpartition(":")
+    try:
+        start_http_server(int(port), host.strip("[]"), registry)
+    except OSError as error:
+        raise from_os_error(error, f"cannot serve metrics on {address}") from error
+
+
+async def _serve(
+    url: str, listen: Sequence[str], wanted: Sequence[tuple[str, int]], read_only: bool, layers: _Layers
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    store = await open_store(url, read_only=read_only)
+    try:
+        for name, size in wanted:
+            await _create_if_missing(store, name, size, read_only)
+        server = GrpcServer(Exports(store, layers), listen)
+        addresses = await server.start()
+        typer.echo(f"g2disk: serving {await _summary(store)} on {', '.join(addresses)}; {_next_step(addresses[0])}")
+        await stop.wait()
+        typer.echo("g2disk: stopping: finishing requests in flight", err=True)
+        await server.drain(DRAIN_SECONDS)
+    finally:
+        await store.close()
+
+
+async def _create_if_missing(store: Store, name: str, size: int, read_only: bool) -> None:
+    try:
+        entry = await store.get(name)
+    except NotFound:
+        if read_only:
+            raise NotFound(f"there is no disk {name!r} in {store.url}, and --read-only creates none") from None
+        await store.create(name, size)
+        return
+    if entry.size != size:
+        raise Busy(
+            f"the disk {name!r} in {store.url} has {entry.size} bytes, not {size}; "
+            f"leave --disk out, or change its size with `g2disk resize {name}` while the server runs"
+        )
+
+
+async def _summary(store: Store) -> str:
+    entries = await store.list()
+    if len(entries) == 1:
+        return f"{store.url} ({entries[0].name}, {format_size(entries[0].size)})"
+    return f"{store.url} ({len(entries)} disks)"
+
+
+def _next_step(address: str) -> str:
+    return f'next: nbdkit -f -U /tmp/g2disk.sock python "$(g2disk plugin)" endpoint={shlex.quote(address)}'
