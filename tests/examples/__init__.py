@@ -1,0 +1,1 @@
+"""The disks and servers of examples/."""

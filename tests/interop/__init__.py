@@ -1,0 +1,1 @@
+"""g2disk beside programs that know nothing of it."""
