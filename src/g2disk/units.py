@@ -18,7 +18,7 @@ MAXIMUM_DISK_SIZE = (1 << 63) - 4096
 not fit; this is the largest whole number of 4 KiB blocks below it."""
 
 _SUFFIXES = "BKMGTPE"
-_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?:(?P<unit>[KMGTPE])(?:iB|B)?|B)?", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,20})?)\s*(?:(?P<unit>[KMGTPE])(?:iB|B)?|B)?", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 

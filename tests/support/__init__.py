@@ -1,0 +1,1 @@
+"""Real processes for the tests: target servers, gateways, and clients."""
