@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,20 +87,20 @@ def _wait_for_line(process: Process, pattern: str) -> str:
                 break
             if re.search(pattern, line):
                 return line.strip()
-    raise AssertionError(f"{process.popen.args} printed no {pattern!r}:\n{process.log_text()}")
+    raise AssertionError(f"{process.log.name}: printed no {pattern!r}:\n{process.log_text()}")
 
 
-def wait_until(condition: str, test: object, process: Process | None = None) -> None:
-    """Poll the callable `test` until it is true."""
+def wait_until(condition: str, test: Callable[[], bool], process: Process | None = None) -> None:
+    """Poll `test` until it is true."""
     deadline = time.monotonic() + PATIENCE
-    while not test():  # type: ignore[operator]
+    while not test():
         if process is not None and process.popen.poll() is not None:
-            raise AssertionError(f"{process.popen.args} ended before {condition}:\n{process.log_text()}")
+            raise AssertionError(f"{process.log.name}: ended before {condition}:\n{process.log_text()}")
         assert time.monotonic() < deadline, f"not within {PATIENCE} s: {condition}"
-        select_pause()
+        _pause()
 
 
-def select_pause() -> None:
+def _pause() -> None:
     """Yield the processor between two looks at a condition."""
     with selectors.DefaultSelector() as selector:
         selector.select(0.01)

@@ -62,7 +62,7 @@ def test_sizes_that_a_disk_can_have(size: int) -> None:
 @pytest.mark.parametrize("size", [0, -512, 1, 511, 513, 1000, MAXIMUM_DISK_SIZE + 512, 1 << 63, 1 << 64])
 def test_sizes_that_no_disk_can_have(size: int) -> None:
     """Zero, negative, not a multiple of 512, too large: Invalid, with what is possible."""
-    with pytest.raises(Invalid, match="smallest|largest|multiple"):
+    with pytest.raises(Invalid, match=r"smallest|largest|multiple"):
         check_disk_size(size)
 
 

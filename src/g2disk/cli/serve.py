@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 import uvloop
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 
 from g2disk.clock import SystemClock
 from g2disk.disk import Disk

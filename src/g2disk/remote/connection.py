@@ -57,7 +57,7 @@ class Connection:
         self.timeout = timeout
         self._clock = clock or SystemClock()
         self._channel = grpc.aio.insecure_channel(check_endpoint(endpoint), options=_CLIENT_OPTIONS)
-        self._calls: dict[str, Callable[..., Awaitable[Any]]] = {}
+        self._calls: dict[str, Callable[..., Awaitable[bytes]]] = {}
 
     async def call(
         self, method: Method[Request, Reply], request: Request, *, repeatable: bool, wait: bool = True
@@ -72,9 +72,7 @@ class Connection:
         """
         deadline = self._clock.now() + self.timeout
         raw_request = method.encode_request(request)
-        send = self._calls.get(method.path)
-        if send is None:
-            send = self._calls[method.path] = self._channel.unary_unary(method.path)
+        send = self._calls.get(method.path) or self._stub(method.path)
         while True:
             left = deadline - self._clock.now()
             try:
@@ -91,6 +89,11 @@ class Connection:
     async def close(self) -> None:
         """End the channel; requests in flight are abandoned."""
         await self._channel.close()
+
+    def _stub(self, path: str) -> Callable[..., Awaitable[bytes]]:
+        stub: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
+        self._calls[path] = stub
+        return stub
 
     def _error(self, failure: grpc.aio.AioRpcError, method: Method[Any, Any]) -> DiskError:
         status, details = failure.code(), failure.details() or ""

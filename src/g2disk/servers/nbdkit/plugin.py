@@ -69,7 +69,7 @@ def _one_line(*arguments: Any, **options: Any) -> list[str]:
     return _format_exception(*arguments, **options)
 
 
-traceback.format_exception = _one_line  # type: ignore[assignment]
+traceback.format_exception = _one_line
 
 
 class _Log(logging.Handler):
@@ -112,9 +112,9 @@ def dump_plugin() -> None:
     """`nbdkit python PLUGIN --dump-plugin`."""
     from importlib.metadata import version
 
-    print(f"g2disk_version={version('g2disk')}")  # noqa: T201
+    print(f"g2disk_version={version('g2disk')}", flush=True)  # noqa: T201
     for line in HELP.splitlines():
-        print(f"g2disk_parameter_{line}")  # noqa: T201
+        print(f"g2disk_parameter_{line}", flush=True)  # noqa: T201
 
 
 def thread_model() -> int:
