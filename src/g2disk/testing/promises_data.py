@@ -20,7 +20,7 @@ async def info_is_sane_and_stable(ground: Ground) -> None:
     window = ground.window()
     await window.fill()
     await ground.disk.flush()
-    await ground.read(window.offset, window.length)
+    await ground.disk.read(window.offset, ground.block)
     last = ground.disk.info()
     ground.require(last == first, f"info() said {first}, and after some requests {last}")
 

@@ -86,7 +86,7 @@ async def extents_tell_the_truth(ground: Ground) -> None:
             block = ground.block
             await window.zero(0, window.length)
             await _honest(ground, window)
-            middle = min(PAGE, ground.align(window.length // 2))
+            middle = ground.align(window.length // 2)
             await window.write(middle, middle + block)
             await _honest(ground, window)
             await window.trim(0, window.length)
