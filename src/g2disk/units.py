@@ -9,6 +9,9 @@ from g2disk.errors import Invalid
 SECTOR = 512
 """Every disk's size, in bytes, is a multiple of this."""
 
+DEFAULT_DISK = "default"
+"""The disk that the empty name stands for, where a store holds more than one."""
+
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30

@@ -263,7 +263,7 @@ def test_a_disk_that_came_back_empty_is_refused(tmp_path: Path) -> None:
     arguments = ("memory:", "--disk", "d=1MiB")
     with (
         target_server(tmp_path, *arguments) as first,
-        nbdkit(tmp_path, f"endpoint={first.endpoint}") as (socket, nbd_log),
+        nbdkit(tmp_path, f"endpoint={first.endpoint}") as (socket, process),
     ):
         with connected(socket) as handle:
             handle.pwrite(b"precious", 0)

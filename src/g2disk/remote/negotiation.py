@@ -8,6 +8,7 @@ from g2disk.errors import Unsupported
 from g2disk.remote.connection import Connection, UnknownMethod
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.reference import ReferenceDisk
+from g2disk.units import DEFAULT_DISK
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ async def open_remote_disk(connection: Connection, name: str = "", wait: bool = 
     try:
         disk: RemoteDisk | ReferenceDisk = await RemoteDisk.open(connection, name, wait)
     except UnknownMethod:
-        if name:
+        if name not in ("", DEFAULT_DISK):
             raise Unsupported(
                 f"the server at {connection.endpoint} does not speak g2disk.v1, and has no disks with names; "
                 "leave the name out to use its only disk by the reference protocol"

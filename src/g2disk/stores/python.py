@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl
 from g2disk.disk import Disk
 from g2disk.disk.plain import adapt
 from g2disk.errors import DiskError, Invalid, NotFound
-from g2disk.stores.store import DEFAULT_DISK, DiskEntry, Store
+from g2disk.stores.store import DiskEntry, Store
+from g2disk.units import DEFAULT_DISK
 
 _URL = re.compile(r"(?P<where>[^:?]+\.py|[A-Za-z_][\w.]*):(?P<what>[A-Za-z_]\w*)(?:\?(?P<arguments>.*))?")
 

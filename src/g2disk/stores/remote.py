@@ -11,8 +11,8 @@ from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.remote.methods import CREATE, DELETE, GET, LIST, RESIZE
 from g2disk.remote.negotiation import open_remote_disk
 from g2disk.remote.pb import catalogue_pb2
-from g2disk.stores.store import DEFAULT_DISK, DiskEntry, Store
-from g2disk.units import check_disk_name, check_disk_size
+from g2disk.stores.store import DiskEntry, Store
+from g2disk.units import DEFAULT_DISK, check_disk_name, check_disk_size
 
 
 class RemoteStore(Store):

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from g2disk.disk import Disk
 from g2disk.errors import NotFound, Unsupported
-
-DEFAULT_DISK = "default"
-"""The disk that the empty name stands for, where a store holds more than one."""
+from g2disk.units import DEFAULT_DISK
 
 
 @dataclass(frozen=True, slots=True)

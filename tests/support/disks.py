@@ -1,0 +1,80 @@
+"""Disks for tests, served as FILE.py:Class."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from g2disk.clock import SystemClock
+from g2disk.disk import Buffer, Disk
+from g2disk.errors import Invalid, OutOfSpace
+
+
+class SlowDisk(Disk):
+    """A ramdisk whose writes take a while, and which reports its flush on standard error."""
+
+    size = 1 << 20
+
+    def __init__(self, seconds: str = "1") -> None:
+        self._seconds = float(seconds)
+        self._data = bytearray(self.size)
+
+    async def read(self, offset: int, length: int) -> Buffer:
+        return bytes(self._data[offset : offset + length])
+
+    async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
+        print("write started", file=sys.stderr, flush=True)
+        await SystemClock().sleep(self._seconds)
+        self._data[offset : offset + len(data)] = data
+        print("write finished", file=sys.stderr, flush=True)
+
+    async def flush(self) -> None:
+        print("flushed", file=sys.stderr, flush=True)
+
+
+class BrokenDisk(Disk):
+    """Each half-mebibyte goes wrong in its own way."""
+
+    size = 4 << 20
+
+    async def read(self, offset: int, length: int) -> Buffer:
+        match offset >> 19:
+            case 0:
+                return bytes(length - 1)
+            case 1:
+                return bytes(length + 1)
+            case 2:
+                raise ZeroDivisionError("a bug")
+            case 3:
+                raise PermissionError(13, "Permission denied")
+            case 4:
+                raise OutOfSpace("the store is full; make room")
+            case 5:
+                await asyncio.Event().wait()
+        return bytes(length)
+
+    async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
+        raise OutOfSpace("the store is full; make room")
+
+
+class Plain:
+    """No Disk at all, only the three things that a disk must have, and synchronous."""
+
+    def __init__(self) -> None:
+        self.size = 1 << 20
+        self._data = bytearray(self.size)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return bytes(self._data[offset : offset + length])
+
+    def write(self, offset: int, data: bytes) -> None:
+        self._data[offset : offset + len(data)] = data
+
+
+class NoDisk:
+    """Lacks everything."""
+
+
+def refuses(colour: str = "red") -> Disk:
+    """A factory that refuses its argument."""
+    raise Invalid(f"there is no disk in {colour}; take blue")
