@@ -56,15 +56,19 @@ class ManualClock:
         self._now = until
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns; whenever everything is at rest, time jumps to the next deadline."""
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(work)
+        """What `work` returns or raises; whenever everything is at rest, time jumps to the next deadline."""
+        task = asyncio.create_task(work)
+        try:
             await turns(_SETTLING)
             while not task.done():
                 if self.sleepers:
                     await self._jump()
                 else:
                     await turns()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
         return task.result()
 
     async def _jump(self) -> None:

@@ -1,0 +1,65 @@
+"""`Metered`, a disk whose requests are counted and timed."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from prometheus_client import Counter, Histogram
+
+from g2disk.clock import Clock
+from g2disk.disk.disk import Disk
+from g2disk.disk.layers.observing import Observing
+from g2disk.errors import DiskError, Internal
+from g2disk.metrics import DiskMetrics
+
+T = TypeVar("T")
+
+
+class Metered(Observing):
+    """Counts requests, bytes, errors by kind, seconds and requests in flight, under the disk's `name`.
+
+    What counts depends on where the layer stands: around `Checked` refused requests count, too, and inside a layer that
+    repeats requests each attempt does.
+    """
+
+    def __init__(self, inner: Disk, metrics: DiskMetrics, name: str, clock: Clock) -> None:
+        super().__init__(inner)
+        self._metrics = metrics
+        self._name = name
+        self._clock = clock
+        self._in_flight = metrics.in_flight.labels(name)
+        # Finding a label's child takes longer than counting: once for each operation, as it comes up.
+        self._children: dict[str, tuple[Counter, Counter, Histogram]] = {}
+
+    async def observe(
+        self, operation: str, offset: int, length: int, flags: tuple[str, ...], request: Awaitable[T]
+    ) -> T:
+        """Count and time the request."""
+        requests, volume, seconds = self._children.get(operation) or self._add(operation)
+        begin = self._clock.now()
+        self._in_flight.inc()
+        try:
+            answer = await request
+        except CancelledError:
+            self._metrics.errors.labels(self._name, operation, "Cancelled").inc()
+            raise
+        except Exception as error:
+            # What is not a DiskError becomes Internal at the border.
+            kind = type(error) if isinstance(error, DiskError) else Internal
+            self._metrics.errors.labels(self._name, operation, kind.__name__).inc()
+            raise
+        else:
+            volume.inc(length)
+            return answer
+        finally:
+            self._in_flight.dec()
+            requests.inc()
+            seconds.observe(self._clock.now() - begin)
+
+    def _add(self, operation: str) -> tuple[Counter, Counter, Histogram]:
+        families = self._metrics
+        labels = (self._name, operation)
+        children = families.requests.labels(*labels), families.bytes.labels(*labels), families.seconds.labels(*labels)
+        return self._children.setdefault(operation, children)
