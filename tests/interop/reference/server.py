@@ -7,6 +7,7 @@ It has grpc's own generated code and limits, and shares nothing with g2disk.  It
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -18,8 +19,8 @@ import g2disk_reference_pb2_grpc as stubs  # type: ignore[import-not-found]
 import grpc
 
 NONSENSE = b"\xff" * 40
-WAYS = ("short", "empty", "long", "late", "never", "nonsense", "error", "full")
-LATE_SECONDS = 3.0
+WAYS = ("short", "empty", "long", "late", "late once", "never", "nonsense", "error", "full")
+LATE_SECONDS = 1.5
 
 
 class Ramdisk(stubs.G2DiskServiceServicer):  # type: ignore[misc]
@@ -55,6 +56,7 @@ class Misbehave(grpc.ServerInterceptor):
         self.way = way
         self.path = f"/g2disk.G2DiskService/{method}"
         self.never = threading.Event()
+        self.calls = itertools.count()
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: grpc.HandlerCallDetails) -> Any:
         """The handler that the server would take, or a wrong one around it."""
@@ -73,7 +75,7 @@ class Misbehave(grpc.ServerInterceptor):
 
     def fail(self, context: grpc.ServicerContext) -> None:
         """Wait or refuse, if that is the way."""
-        if self.way == "late":
+        if self.way == "late" or (self.way == "late once" and next(self.calls) == 0):
             self.never.wait(LATE_SECONDS)
         if self.way == "never":
             self.never.wait()
