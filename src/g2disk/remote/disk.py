@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from g2disk.disk import MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Extent, coalesce
-from g2disk.errors import DiskError, Fenced
+from g2disk.errors import DiskError, Fenced, ReadOnly
 from g2disk.remote.codec import WriteRequest
 from g2disk.remote.connection import Connection, check_reply
 from g2disk.remote.methods import CACHE, DESCRIBE, EXTENTS, FLUSH, READ, TRIM, WRITE, ZERO
@@ -85,7 +85,7 @@ class RemoteDisk(Disk):
         async def store(start: int, step: int) -> None:
             piece = view[start - offset : start - offset + step]
             request = WriteRequest(self._name, self._identity, start, fua and self._info.flush, piece)
-            self._check_alive()
+            self._check_writable()
             try:
                 reply = await self._connection.call(WRITE, request, repeatable=False)
             except DiskError as error:
@@ -116,7 +116,7 @@ class RemoteDisk(Disk):
 
     async def trim(self, offset: int, length: int, fua: bool = False) -> None:
         """See `Disk.trim`; nothing where the server cannot."""
-        self._check_alive()
+        self._check_writable()
         if not self._info.trim:
             return
         fua = fua and self._info.flush
@@ -131,7 +131,7 @@ class RemoteDisk(Disk):
         self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
     ) -> None:
         """See `Disk.zero`; by writes where the server cannot."""
-        self._check_alive()
+        self._check_writable()
         if not self._info.zero:
             await super().zero(offset, length, fua, may_trim, fast)
             return
@@ -226,6 +226,11 @@ class RemoteDisk(Disk):
     def _check_alive(self) -> None:
         if self._ended is not None:
             raise Fenced(str(self._ended))
+
+    def _check_writable(self) -> None:
+        self._check_alive()
+        if self._info.read_only:
+            raise ReadOnly(f"{self._name!r} at {self._connection.endpoint} is read-only; serve it for writing")
 
     def _acknowledged(self, instance: str, durable: bool) -> None:
         """Note a write's reply: it is to be covered by a flush that the same instance answers."""

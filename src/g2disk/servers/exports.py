@@ -8,6 +8,7 @@ from g2disk.disk import Disk
 from g2disk.disk.layers.checked import Checked
 from g2disk.errors import Fenced
 from g2disk.stores.store import DiskEntry, Store, default_among
+from g2disk.units import check_disk_name
 
 Decorate = Callable[[str, Disk], Disk]
 """Wraps the disk of that name in further layers."""
@@ -25,11 +26,11 @@ class Exports:
     async def open(self, name: str, identity: str = "") -> tuple[str, Disk]:
         """The disk called `name` (empty: the default disk), and its name.
 
-        Raises `NotFound`, and `Fenced` when the caller expects another identity.
+        Raises `NotFound`, `Invalid` for what can be no name, and `Fenced` when the caller expects another identity.
         """
         disk = self._open.get(name)
         if disk is None:
-            name = name or await self.store.default_name()
+            name = check_disk_name(name) if name else await self.store.default_name()
             disk = self._open.get(name)
         if disk is None:
             opened = await self.store.open(name)
@@ -52,7 +53,7 @@ class Exports:
 
     async def get(self, name: str) -> DiskEntry:
         """One disk; the empty name is the default disk.  Raises `NotFound`."""
-        return await self.store.get(name or await self.store.default_name())
+        return await self.store.get(check_disk_name(name) if name else await self.store.default_name())
 
     async def create(self, name: str, size: int, description: str) -> DiskEntry:
         """See `Store.create`."""

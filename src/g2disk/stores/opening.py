@@ -10,6 +10,8 @@ from g2disk.stores.python import load_python, names_python
 from g2disk.stores.remote import RemoteStore
 from g2disk.stores.store import Store
 
+_SCHEMES = ("memory", "file", "grpc")
+
 DEFAULT_STORE = "file:"
 """Durable, in the user's data directory."""
 
@@ -28,9 +30,9 @@ async def open_store(url: str = DEFAULT_STORE, *, read_only: bool = False, timeo
     if url == "memory:":
         return MemoryStore()
     if scheme == "file" and colon:
-        return await FileStore.open(rest or None, read_only=read_only)
+        return await FileStore.at(rest or None, read_only=read_only)
     if scheme == "grpc" and rest.startswith("//"):
         return RemoteStore(rest.removeprefix("//"), timeout)
-    if names_python(url):
+    if scheme not in _SCHEMES and names_python(url):
         return load_python(url)
     raise Invalid(f"'{url}' is no store; write memory:, file:DIR, grpc://HOST:PORT, module:Class or FILE.py:Class")
