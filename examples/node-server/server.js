@@ -47,14 +47,12 @@ function checkDisk(request) {
   }
 }
 
-// The bytes that a request names.  Its 64-bit numbers arrive as strings, since a double holds only 53 bits.
+// The bytes that a request names.  Numbers above 2^53 are rounded, and lie beyond the end all the same.
 function range(offset, length) {
-  const start = BigInt(offset);
-  const end = start + BigInt(length);
-  if (end > BigInt(size)) {
-    throw failure('OutOfRange', `bytes ${start} to ${end} reach beyond the disk's ${size}`);
+  if (offset + length > size) {
+    throw failure('OutOfRange', `${length} bytes at ${offset} reach beyond the disk's ${size}`);
   }
-  return memory.subarray(Number(start), Number(end));
+  return memory.subarray(offset, offset + length);
 }
 
 const methods = {
@@ -97,7 +95,7 @@ function handler(work) {
 const definition = protoLoader.loadSync('g2disk/v1/disk.proto', {
   includeDirs: [path.join(__dirname, '..', '..', 'proto')],
   keepCase: true,
-  longs: String,
+  longs: Number,
   defaults: true,
 });
 const server = new grpc.Server();

@@ -11,6 +11,7 @@ import pytest
 from examples.http_disk import HttpDisk
 
 from g2disk.errors import Corrupt, Denied, DiskError, Fenced, Invalid, NotFound, Unavailable, Unsupported
+from g2disk.testing import check_disk
 
 from .web import Site, serving
 
@@ -45,10 +46,10 @@ async def test_reads_are_the_files_bytes(site: Site) -> None:
 
 
 async def test_only_the_range_is_transferred(site: Site) -> None:
-    """A read asks the server for exactly its bytes, once."""
+    """A read asks the server once, for exactly its bytes, of the version that was opened, not compressed."""
     async with opened(site) as disk:
         await disk.read(1000, 24)
-    assert site.ranges == ["bytes=0-0", "bytes=1000-1023"]
+    assert site.asked == [("bytes=0-0", "", "identity"), ("bytes=1000-1023", '"one"', "identity")]
 
 
 async def test_many_reads_share_a_few_connections(site: Site) -> None:
@@ -224,6 +225,12 @@ async def test_redirects_are_followed(site: Site) -> None:
         assert await moved.read(512, 512) == CONTENT[512:1024]
     finally:
         await moved.close()
+
+
+async def test_it_keeps_every_promise_of_a_disk(site: Site) -> None:
+    """The contract holds for a file of any length, also for a disk that is opened again."""
+    site.content = CONTENT[:300_001]
+    await check_disk(lambda: opened(site), seed=1, durable=True)
 
 
 def test_messages_keep_secrets_of_the_url(site: Site) -> None:

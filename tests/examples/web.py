@@ -20,8 +20,8 @@ class Site:
     status: int = 0
     """Answered instead, unless 0."""
     location: str = ""
-    ranges: list[str] = field(default_factory=list)
-    """What was asked for, in order."""
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    """Range, If-Range and Accept-Encoding of each request, in order."""
     connections: int = 0
     url: str = ""
     released: threading.Event = field(default_factory=threading.Event)
@@ -42,13 +42,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site = self.site
-        asked = self.headers.get("Range", "")
-        site.ranges.append(asked)
+        asked, version, encoding = (self.headers.get(name, "") for name in ("Range", "If-Range", "Accept-Encoding"))
+        site.asked.append((asked, version, encoding))
         if site.way == "silent":
             site.released.wait()
         if self.path == "/moved" or site.status:
             self.answer(site.status or 302, b"no")
-        elif site.way == "ignores ranges" or self.headers.get("If-Range", site.etag) != site.etag:
+        elif site.way == "ignores ranges" or version not in ("", site.etag):
             self.answer(200, site.content)
         elif not site.content:
             self.answer(416, b"", "bytes */0")
