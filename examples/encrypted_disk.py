@@ -1,4 +1,10 @@
-"""A disk that keeps its bytes encrypted on another disk: AES-256-XTS in the format of dm-crypt's aes-xts-plain64."""
+"""A disk that keeps its bytes encrypted on another disk: AES-256-XTS, in the format of dm-crypt's aes-xts-plain64.
+
+    head -c 64 /dev/urandom >key
+    g2disk serve 'examples/encrypted_disk.py:encrypted?store=grpc://localhost:8080&disk=secret&key_file=key'
+
+Needs cryptography: pip install 'g2disk[examples]'.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algori
 from g2disk.disk import Buffer, Disk, DiskInfo, Extent
 from g2disk.disk.layers import Wrapper
 from g2disk.errors import Invalid, from_os_error
+from g2disk.stores.opening import open_store
+from g2disk.stores.store import Store
+from g2disk.stores.opening import open_store
 from g2disk.units import SECTOR
 
 KEY_BYTES = 64
@@ -24,17 +33,17 @@ class EncryptedDisk(Wrapper):
     write that fails half-way may turn the 16 bytes around the break into noise, where the inner disk breaks off inside.
     """
 
-    def __init__(self, inner: Disk, key: bytes, sector: int = 4096) -> None:
+    def __init__(self, inner: Disk, key: bytes, sector: int | str = 4096) -> None:
         super().__init__(inner)
-        if sector not in (512, 4096):
+        if str(sector) not in ("512", "4096"):
             raise Invalid(f"encrypted sectors have 512 or 4096 bytes, not {sector}")
         if len(key) != KEY_BYTES or key[:32] == key[32:]:
             raise Invalid(f"a key has {KEY_BYTES} random bytes; make them: head -c {KEY_BYTES} /dev/urandom >KEYFILE")
-        if inner.info().size < sector:
-            raise Invalid(f"a disk of {inner.info().size} bytes has no room for a sector of {sector}")
         self._key = key
         self._cipher = algorithms.AES(key)
-        self._sector = sector
+        self._sector = int(sector)
+        if inner.info().size < self._sector:
+            raise Invalid(f"a disk of {inner.info().size} bytes has no room for a sector of {sector}")
 
     def info(self) -> DiskInfo:
         """The inner disk's, with whole sectors, and another identity: under another key it is another disk."""
@@ -87,9 +96,40 @@ class EncryptedDisk(Wrapper):
         return cipher.decryptor() if decrypt else cipher.encryptor()
 
 
+async def encrypted(store: str, key_file: str, disk: str = "", sector: str = "4096") -> EncryptedDisk:
+    """The disk called `disk` (left out: the default) of the store at that URL, under the key in `key_file`."""
+    key = read_key(key_file)
+    opened = await open_store(store)
+    try:
+        inner = await opened.open(disk or await opened.default_name())
+        return EncryptedDisk(_WithStore(inner, opened), key, sector)
+    except BaseException:
+        await opened.close()
+        raise
+
+
+async def encrypted(store: str, key_file: str, disk: str = "", sector: str = "4096") -> Disk:
+    """For `g2disk serve`: a disk of the store called `store` (its default one if `disk` is empty), encrypted."""
+    key = read_key(key_file)
+    inner_store = await open_store(store)
+    inner = await inner_store.open(disk or await inner_store.default_name())
+    return EncryptedDisk(inner, key, int(sector))
+
+
 def read_key(path: str) -> bytes:
-    """The key in a file of exactly 64 bytes."""
+    """The bytes of a key file."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise from_os_error(error, f"reading the key in {path}") from error
+
+
+class _WithStore(Wrapper):
+    """A disk of a store that nobody else uses: closing the one closes the other."""
+
+    def __init__(self, inner: Disk, store: Store) -> None:
+        super().__init__(inner)
+        self._store = store
+
+    async def close(self) -> None:
+        await self._store.close()
