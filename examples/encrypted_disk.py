@@ -19,7 +19,6 @@ from g2disk.disk.layers import Wrapper
 from g2disk.errors import Invalid, from_os_error
 from g2disk.stores.opening import open_store
 from g2disk.stores.store import Store
-from g2disk.stores.opening import open_store
 from g2disk.units import SECTOR
 
 KEY_BYTES = 64
@@ -106,14 +105,6 @@ async def encrypted(store: str, key_file: str, disk: str = "", sector: str = "40
     except BaseException:
         await opened.close()
         raise
-
-
-async def encrypted(store: str, key_file: str, disk: str = "", sector: str = "4096") -> Disk:
-    """For `g2disk serve`: a disk of the store called `store` (its default one if `disk` is empty), encrypted."""
-    key = read_key(key_file)
-    inner_store = await open_store(store)
-    inner = await inner_store.open(disk or await inner_store.default_name())
-    return EncryptedDisk(inner, key, int(sector))
 
 
 def read_key(path: str) -> bytes:

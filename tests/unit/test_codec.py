@@ -69,7 +69,9 @@ def test_unknown_fields_are_skipped() -> None:
     assert codec.decode_write_request(unknown + encoded + unknown).data == b"abc"
 
 
-@pytest.mark.parametrize("raw", [b"\x7a\x05abc", b"\x18", b"\x18" + b"\xff" * 11, b"\x0a\x01\xff", b"\x1b", b"\x7a\xff"])
+@pytest.mark.parametrize(
+    "raw", [b"\x7a\x05abc", b"\x18", b"\x18" + b"\xff" * 11, b"\x0a\x01\xff", b"\x1b", b"\x7a\xff"]
+)
 def test_broken_messages_are_corrupt(raw: bytes) -> None:
     """A message that ends early, or is none, raises Corrupt."""
     with pytest.raises(Corrupt):

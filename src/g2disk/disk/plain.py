@@ -106,7 +106,6 @@ class PlainDisk(Disk):
             minimum_block=self._block,
             preferred_block=max(4 * KIB, self._block),
             read_only=not writable,
-            flush="flush" in has,
             trim=writable and "trim" in has,
             zero=writable and "zero" in has,
             fast_zero=writable and "zero" in has and "fast" in has["zero"].flags,

@@ -1,8 +1,8 @@
 """The two messages that carry data, encoded and decoded by hand in protobuf's wire format.
 
 Pure.  The generated classes copy the data several times and take milliseconds for a mebibyte; here the data is joined
-to a small header once, and decoding gives a view into the received message.  The bytes on the wire are the same, which the
-tests hold against the generated classes in both directions.  Source: protobuf's "Encoding" page.
+to a small header once, and decoding gives a view into the received message.  The bytes on the wire are the same, which
+the tests hold against the generated classes in both directions.  Source: protobuf's "Encoding" page.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import grpc
 from grpc import StatusCode
 
+from g2disk.cancellation import to_the_end
 from g2disk.clock import Clock, SystemClock
 from g2disk.errors import Corrupt, DiskError, Fenced, Unavailable, Unsupported
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT, check_endpoint
@@ -67,9 +68,20 @@ class Connection:
         With `repeatable` the request may be executed twice without harm, and is repeated while time is left.  Without
         `wait` a server that is away is an error at once.  Raises the `DiskError` that the server sent; `Unavailable`
         when it did not answer in time or, for what is not repeatable, when the connection broke under way;
-        `UnknownMethod`; `Corrupt` for bytes that are no reply.  Cancellation abandons the request: the server may
-        still execute it.
+        `UnknownMethod`; `Corrupt` for bytes that are no reply.
+
+        Cancellation abandons a repeatable request.  One that is not repeatable is waited for: it would otherwise change
+        the disk after this has returned.
         """
+        if repeatable:
+            return await self._call(method, request, repeatable, wait)
+        return await to_the_end(self._call(method, request, repeatable, wait))
+
+    async def close(self) -> None:
+        """End the channel; requests in flight are abandoned."""
+        await self._channel.close()
+
+    async def _call(self, method: Method[Request, Reply], request: Request, repeatable: bool, wait: bool) -> Reply:
         deadline = self._clock.now() + self.timeout
         raw_request = method.encode_request(request)
         send = self._calls.get(method.path) or self._stub(method.path)
@@ -85,10 +97,6 @@ class Connection:
             else:
                 return method.decode_reply(raw_reply)
             await self._clock.sleep(_PAUSE)
-
-    async def close(self) -> None:
-        """End the channel; requests in flight are abandoned."""
-        await self._channel.close()
 
     def _stub(self, path: str) -> Callable[..., Awaitable[bytes]]:
         stub: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)

@@ -59,7 +59,7 @@ def trailers_of(error: DiskError) -> tuple[tuple[str, str], ...]:
 
 
 def kind_of(status: StatusCode, trailers: Iterable[tuple[str, str | bytes]]) -> type[DiskError]:
-    """The kind that a failed call stands for: the trailer's kind, else its errno, else the status's row of the table."""
+    """The kind that a failed call stands for: the trailer's kind, else its errno, else the status's row."""
     said = {key: value for key, value in trailers if isinstance(value, str)}
     named = kind_named(said.get(KIND_KEY, ""))
     if named is not None:

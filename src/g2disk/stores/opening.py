@@ -34,5 +34,5 @@ async def open_store(url: str = DEFAULT_STORE, *, read_only: bool = False, timeo
     if scheme == "grpc" and rest.startswith("//"):
         return RemoteStore(rest.removeprefix("//"), timeout)
     if scheme not in _SCHEMES and names_python(url):
-        return load_python(url)
+        return await load_python(url)
     raise Invalid(f"'{url}' is no store; write memory:, file:DIR, grpc://HOST:PORT, module:Class or FILE.py:Class")

@@ -1,10 +1,11 @@
-"""`PythonStore`, a disk of one's own: a class or function named module:NAME or FILE.py:NAME."""
+"""`PythonStore`, a disk of one's own: a class or a function, async or not, named module:NAME or FILE.py:NAME."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def names_python(url: str) -> bool:
     return _URL.fullmatch(url) is not None
 
 
-def load_python(url: str) -> Store:
+async def load_python(url: str) -> Store:
     """The store that `url` names: what is called there with the arguments of the query, as strings, must give a disk
     (see `g2disk.disk.plain.adapt`) or a `Store`.  Raises `Invalid`, or the `DiskError` that the call raised.
     """
@@ -40,6 +41,8 @@ def load_python(url: str) -> Store:
     arguments = dict(parse_qsl(match["arguments"] or "", keep_blank_values=True))
     try:
         made = make(**arguments)
+        if inspect.isawaitable(made):
+            made = await made
     except DiskError:
         raise
     except TypeError as error:
