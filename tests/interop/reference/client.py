@@ -18,7 +18,7 @@ def main(endpoint: str, command: str, *numbers: str) -> None:
     with grpc.insecure_channel(endpoint) as channel:
         disk = stubs.G2DiskServiceStub(channel)
         if command == "size":
-            print(disk.GetSize(pb.GetSizeRequest(), timeout=30).size)  # noqa: T201
+            print(disk.GetSize(pb.GetSizeRequest(), timeout=30).size)
         elif command == "read":
             offset, length = map(int, numbers)
             reply = disk.Read(pb.ReadRequest(offset=offset, read_size=length), timeout=30)

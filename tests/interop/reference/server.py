@@ -109,7 +109,7 @@ def main() -> None:
     stubs.add_G2DiskServiceServicer_to_server(Ramdisk(arguments.size), server)
     port = server.add_insecure_port(f"127.0.0.1:{os.environ.get('PORT', '8080')}")
     server.start()
-    print(f"port {port}", flush=True)  # noqa: T201
+    print(f"port {port}", flush=True)
     server.wait_for_termination()
 
 

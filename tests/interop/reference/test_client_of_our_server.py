@@ -49,7 +49,7 @@ def test_a_write_larger_than_grpcs_default_limit_is_taken(peers: Peers, server: 
         assert peers.client(server.endpoint, "read", offset, SIZE // 2).stdout == data[offset : offset + SIZE // 2]
 
 
-@pytest.mark.parametrize("offset", [SIZE - 1, SIZE, 1 << 62, (1 << 63) - 1, (1 << 64) - 2, (1 << 64) - 1])
+@pytest.mark.parametrize("offset", [SIZE - 1, (1 << 63) - 1, (1 << 64) - 1])
 def test_requests_beyond_the_end_are_refused_and_change_nothing(peers: Peers, server: Server, offset: int) -> None:
     """OUT_OF_RANGE near every power of two where numbers overflow."""
     before = peers.client(server.endpoint, "read", SIZE - 512, 512).stdout
