@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from g2disk.disk import MAXIMUM_RANGE, MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Extent
-from g2disk.disk.layers import Checked, ReadOnlyDisk
+from g2disk.disk.layers import Checked
 from g2disk.errors import DiskError, Internal, Invalid, OutOfRange, OutOfSpace, ReadOnly, Unavailable
 from g2disk.units import GIB, MIB
 
@@ -155,11 +155,16 @@ async def test_long_requests_are_refused() -> None:
 
 async def test_a_read_only_disk_is_not_asked_to_change() -> None:
     """Changes of a read-only disk are `ReadOnly`, whatever the disk itself would do."""
-    inner = Answers()
-    disk = Checked(ReadOnlyDisk(inner))
+
+    class Protected(Answers):
+        def info(self) -> DiskInfo:
+            return DiskInfo(MIB, read_only=True)
+
+    inner = Protected()
+    disk = Checked(inner)
 
     for operation in ("write", "trim", "zero"):
-        with pytest.raises(ReadOnly):
+        with pytest.raises(ReadOnly, match=f"takes no {operation}"):
             await ask(disk, operation, 0, 512)
     await disk.flush()
 
