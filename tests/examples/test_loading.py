@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from g2disk.disk import Disk
+from g2disk.disk.layers import Checked
 from g2disk.errors import DiskError, Invalid, NotFound
 from g2disk.stores.file import FileStore
 from g2disk.stores.opening import open_store
+from g2disk.stores.remote import RemoteStore
 from g2disk.testing import check_disk
 from tests.examples.web import Site, serving
-from tests.support.processes import ROOT
+from tests.support.nbd_disk import nbd_disk
+from tests.support.processes import ROOT, Server, nbdkit, target_server
 
 EXAMPLES = ROOT / "examples"
 MIB = 1 << 20
@@ -62,6 +65,41 @@ async def test_the_disk_over_http_is_loaded_with_its_url() -> None:
         async with loaded(f"http_disk.py:HttpDisk?url={site.url}&timeout=20") as disk:
             assert disk.info().read_only
             assert await disk.read(1000, 5000) == content[1000:6000]
+
+
+@pytest.fixture
+def http_server(tmp_path: Path) -> Iterator[Server]:
+    """`g2disk serve` with a file on a web server, of a length that is no multiple of 512."""
+    with serving(Site(hashlib.shake_128(b"a file").digest(1_000_001))) as site:
+        url = f"{EXAMPLES}/http_disk.py:HttpDisk?url={site.url}"
+        with target_server(tmp_path, url, listen=f"unix:{tmp_path}/grpc.sock") as server:
+            yield server
+
+
+async def test_the_disk_over_http_keeps_every_promise_over_grpc(http_server: Server) -> None:
+    """Behind a target server it is the same read-only disk."""
+
+    @asynccontextmanager
+    async def open_disk() -> AsyncIterator[Disk]:
+        store = RemoteStore(http_server.endpoint, 20)
+        try:
+            yield await store.open("")
+        finally:
+            await store.close()
+
+    await check_disk(open_disk, seed=3, durable=True)
+
+
+async def test_the_disk_over_http_keeps_every_promise_through_nbdkit(http_server: Server, tmp_path: Path) -> None:
+    """And an NBD client sees it so, too."""
+    with nbdkit(tmp_path, f"endpoint={http_server.endpoint}") as (socket, _):
+
+        @asynccontextmanager
+        async def open_disk() -> AsyncIterator[Disk]:
+            async with nbd_disk(socket) as disk:
+                yield Checked(disk)  # NBD has no error for "read-only", only EPERM
+
+        await check_disk(open_disk, seed=3)
 
 
 async def test_the_encrypting_disk_keeps_every_promise_on_a_file(file_store: Path, key_file: Path) -> None:
