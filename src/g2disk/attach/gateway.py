@@ -1,0 +1,71 @@
+"""The gateway of one attachment: nbdkit with our plugin, a process of its own on a private Unix socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import g2disk.servers.nbdkit
+from g2disk.attach.processes import Process, last_error, start
+from g2disk.attach.records import Slot
+from g2disk.clock import Clock
+from g2disk.errors import Invalid, Unavailable
+
+PATIENCE = 30.0
+"""Seconds that a process of ours may take to get ready or to end."""
+
+_LONGEST_SOCKET = 107
+"""Bytes that a Unix socket's path may have (sun_path in unix(7), less the closing zero)."""
+
+
+def plugin_path() -> Path:
+    """The file that nbdkit loads."""
+    return Path(g2disk.servers.nbdkit.__file__).with_name("plugin.py")
+
+
+def start_gateway(slot: Slot, endpoint: str, disk: str, timeout: float, read_only: bool) -> Process:
+    """Start serving the disk at `slot.socket`; it is not ready yet.  An empty `disk` is the server's only one.
+
+    `timeout` is how long, in seconds, a request waits for a server that is away.
+    """
+    if len(os.fsencode(slot.socket)) > _LONGEST_SOCKET:
+        raise Invalid(f"{slot.socket} is too long for a Unix socket; set G2DISK_RUN_DIR to a shorter path")
+    command: list[str | Path] = ["nbdkit", "-f", "-U", slot.socket, "python", plugin_path()]
+    command += [f"endpoint={absolute(endpoint)}"]
+    command += [f"timeout={timeout:g}", f"readonly={str(read_only).lower()}"]
+    command += [f"disk={disk}"] if disk else []
+    # nbdkit's Python is not ours: where this one is a virtual environment, the plugin finds it by this.
+    environment = {"VIRTUAL_ENV": sys.prefix} if sys.prefix != sys.base_prefix else {}
+    return start(command, slot.gateway_log, environment)
+
+
+async def wait_for_gateway(slot: Slot, gateway: Process, clock: Clock) -> None:
+    """Return when it can be connected to.  Raises `Unavailable` with what it said when it ends instead."""
+    deadline = clock.now() + PATIENCE
+    while not _listens(slot.socket):
+        if not gateway.is_alive():
+            raise Unavailable(f"the gateway did not start: {last_error(slot.gateway_log)}")
+        if clock.now() > deadline:
+            raise Unavailable(f"the gateway did not get ready within {PATIENCE:g} s: {last_error(slot.gateway_log)}")
+        await clock.sleep(0.02)
+
+
+def absolute(endpoint: str) -> str:
+    """The same endpoint for a process in another directory."""
+    scheme, colon, path = endpoint.removeprefix("grpc://").partition("unix:")
+    if scheme or not colon or path.startswith("//"):
+        return endpoint
+    return f"unix:{Path(path).absolute()}"
+
+
+def _listens(path: Path) -> bool:
+    """Whether an NBD server greets at `path`; left unread, the greeting would be an error in its log."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        try:
+            client.connect(os.fsencode(path))
+            return client.recv(18, socket.MSG_WAITALL)[:8] == b"NBDMAGIC"
+        except OSError:
+            return False

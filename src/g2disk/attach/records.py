@@ -1,0 +1,194 @@
+"""What is attached, kept in a directory that lives as long as the machine runs: one subdirectory an attachment."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from g2disk.attach.processes import Process
+from g2disk.errors import Busy, Corrupt, Denied, from_os_error
+
+_STATE, _LOCK = "state.json", "lock"
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A disk that is attached, or is about to be."""
+
+    version: Literal[1] = 1
+    disk: str
+    """The disk's name at the server."""
+    endpoint: str
+    identity: str
+    size: int
+    """Bytes."""
+    read_only: bool
+    kind: Literal["kernel", "fuse"]
+    target: str = ""
+    """The device or the file; empty until there is one."""
+    gateway: Process | None = None
+    fuse: Process | None = None
+    """nbdfuse, where the kind is fuse."""
+    made_file: bool = False
+    """Attaching created the file, so detaching removes it."""
+    owner: str = ""
+    """What the kernel says of who connected the device: it is another connection when this has changed."""
+
+    @property
+    def where(self) -> str:
+        """The target for people."""
+        return self.target or "nothing yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An attachment's directory, locked by this process."""
+
+    path: Path
+
+    @property
+    def socket(self) -> Path:
+        """Where the gateway listens."""
+        return self.path / "nbd.sock"
+
+    @property
+    def gateway_log(self) -> Path:
+        """What the gateway says."""
+        return self.path / "gateway.log"
+
+    @property
+    def fuse_log(self) -> Path:
+        """What nbdfuse says."""
+        return self.path / "nbdfuse.log"
+
+    def load(self) -> Attachment:
+        """What was saved last.  Raises FileNotFoundError, `Corrupt`."""
+        return _load(self.path)
+
+    def save(self, attachment: Attachment) -> Attachment:
+        """Keep `attachment`, and return it; whoever reads meanwhile sees the one before."""
+        new = self.path / f"{_STATE}.new"
+        new.write_bytes(msgspec.json.format(msgspec.json.encode(attachment), indent=2))
+        new.replace(self.path / _STATE)
+        return attachment
+
+    def remove(self) -> None:
+        """Forget the attachment, its logs too."""
+        # The state goes first: what is left behind by a crash in between counts as nothing.
+        (self.path / _STATE).unlink(missing_ok=True)
+        shutil.rmtree(self.path)
+
+
+class RunDirectory:
+    """The directory of all attachments of one user."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def all(self) -> list[tuple[Path, Attachment]]:
+        """Every attachment and its directory, oldest first."""
+        found = []
+        for path in sorted(_numbered(self.path), key=lambda path: int(path.name)):
+            try:
+                found.append((path, _load(path)))
+            except FileNotFoundError:
+                continue
+        return found
+
+    @contextmanager
+    def new(self) -> Iterator[Slot]:
+        """A fresh slot, locked while the block runs."""
+        _make_private(self.path)
+        for number in range(1, 1 << 20):
+            path = self.path / str(number)
+            path.mkdir(mode=0o700, exist_ok=True)
+            with _locked(path / _LOCK, wait=False) as ours:
+                if ours and not (path / _STATE).exists():
+                    yield Slot(path)
+                    return
+        raise Busy(f"{self.path} is full; remove what is left over in it")
+
+    @contextmanager
+    def locked(self, path: Path) -> Iterator[Slot]:
+        """An existing slot, locked while the block runs.  Raises `Busy`."""
+        with _locked(path / _LOCK, wait=False) as ours:
+            if not ours:
+                raise Busy("another g2disk command is attaching or detaching this disk; wait until it is done")
+            yield Slot(path)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """The whole directory, for as long as it takes to look and to save."""
+        with _locked(self.path / _LOCK, wait=True):
+            yield
+
+
+def run_directory(environment: Mapping[str, str]) -> RunDirectory:
+    """The calling user's: G2DISK_RUN_DIR, else /run/g2disk for root, else below XDG_RUNTIME_DIR or the temporary
+    directory.
+    """
+    user = os.geteuid()
+    if given := environment.get("G2DISK_RUN_DIR"):
+        return RunDirectory(Path(given).absolute())
+    if user == 0:
+        return RunDirectory(Path("/run/g2disk"))
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        return RunDirectory(Path(runtime) / "g2disk")
+    return RunDirectory(Path(tempfile.gettempdir()) / f"g2disk-{user}")
+
+
+def _make_private(path: Path) -> None:
+    """Have a directory that only this user can look into: whoever owns it could redirect us."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.lstat()
+    except OSError as error:
+        raise from_os_error(error, f"making {path}") from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise Denied(f"{path} is not a directory of yours that nobody else can enter; remove it, or set G2DISK_RUN_DIR")
+
+
+def _numbered(path: Path) -> list[Path]:
+    try:
+        return [entry for entry in path.iterdir() if entry.name.isdecimal()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise from_os_error(error, f"reading {path}") from error
+
+
+def _load(path: Path) -> Attachment:
+    file = path / _STATE
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Attachment)
+    except msgspec.DecodeError as error:
+        raise Corrupt(f"{file} is damaged: {error}; detach by hand what it names, then remove {path}") from error
+
+
+@contextmanager
+def _locked(path: Path, wait: bool) -> Iterator[bool]:
+    """A lock that ends with its process; whether it is ours."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        yield False  # the directory was removed meanwhile
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        # A lock on a file that was removed meanwhile keeps nobody out.
+        yield path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from g2disk.remote.endpoint import DEFAULT_ENDPOINT
+
+Endpoint = Annotated[
+    str,
+    typer.Option(
+        "--endpoint",
+        "-e",
+        envvar="G2DISK_ENDPOINT",
+        metavar="HOST:PORT|unix:PATH",
+        help="The target server.",
+    ),
+]
+"""Defaults to `DEFAULT_ENDPOINT`."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; sizes are bytes.")]
+
+DiskName = Annotated[str, typer.Argument(metavar="NAME", help="The disk; '' is the server's default disk.")]
+
+Size = Annotated[str, typer.Argument(metavar="SIZE", help="Bytes, or with a unit: 5MiB, 10G, 1EiB, up to 8EiB.")]
+
+__all__ = ["DEFAULT_ENDPOINT", "DiskName", "Endpoint", "Json", "Size"]

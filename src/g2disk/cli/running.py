@@ -1,0 +1,63 @@
+"""Running a command's coroutine, and reaching its server."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import uvloop
+
+from g2disk.stores.remote import RemoteStore
+
+Result = TypeVar("Result")
+
+
+class Interrupted(Exception):
+    """The user, or the system, ended the command; what it had begun is undone."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a command to its end.
+
+    The first SIGINT, SIGTERM or SIGHUP cancels it, and raises `Interrupted` when it is undone.
+    """
+    return uvloop.run(_until_signal(work))
+
+
+async def _until_signal(work: Coroutine[Any, Any, Result]) -> Result:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    received: list[int] = []
+
+    def cancel(number: int) -> None:
+        # A second one would break off the undoing, which takes a bounded time.
+        if not received:
+            received.append(number)
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, cancel, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if received:
+            raise Interrupted(received[0]) from None
+        raise
+
+
+@asynccontextmanager
+async def connected(endpoint: str) -> AsyncIterator[RemoteStore]:
+    """The disks of the server at `endpoint`, which is not asked yet."""
+    store = RemoteStore(endpoint)
+    try:
+        yield store
+    finally:
+        await store.close()
