@@ -43,8 +43,8 @@ def adapt(thing: object) -> Disk:
     threads.  A cancelled call that has begun there is waited for.
 
     `write`, `trim` and `zero` may take `fua`, and `zero` also `may_trim` and `fast`.  Without `fua` a durable request
-    is one that is followed by `flush()`; without `fast` no zeroing is called fast; a `zero` without `may_trim` may do
-    as it likes with the space.
+    is one that is followed by `flush()`; without `flush` a request is taken to be as durable as it will ever be when it
+    returns.  Without `fast` no zeroing is called fast; a `zero` without `may_trim` may do as it likes with the space.
 
     Raises `Invalid` naming everything that is missing or cannot be called like this.
     """
