@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from random import Random  # noqa: TID251 - seeded in each test
+from random import Random
 
 import pytest
 

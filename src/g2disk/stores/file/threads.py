@@ -1,0 +1,148 @@
+"""`Crew`, threads for calls that block, made for very many short ones.
+
+Results are handed to the event loop in batches: however many calls end while the loop is busy, it is woken once.  That
+makes a call several times cheaper than with `concurrent.futures` when many are in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+Ended = Callable[[Any, BaseException | None], None]
+"""Called on the event loop with what a call returned, or what it raised."""
+
+
+class Crew:
+    """Up to `most` threads, started when they are needed, that serve the event loop on which the crew was made."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._most = most
+        self._name = name
+        self._threads: list[threading.Thread] = []
+        self._todo: SimpleQueue[tuple[Ended, Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._done: deque[tuple[Ended, Any, BaseException | None]] = deque()
+        self._woken = False
+        self._pending = 0
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """`function(*arguments)`, run in a thread.
+
+        It always ends before this does, also when this is cancelled: what it uses can be relied on to be unused then.
+        """
+        call: _Call[T] = _Call()
+        self.start(call.end, function, *arguments)
+        return await call.outcome(self._loop)
+
+    def start(self, ended: Ended, function: Callable[..., Any], *arguments: Any) -> None:
+        """Have `function(*arguments)` run in a thread; `ended` is called when it is over."""
+        self._pending += 1
+        if self._pending > len(self._threads) < self._most:
+            name = f"{self._name}-{len(self._threads)}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._todo.put((ended, function, arguments))
+
+    def stop(self) -> None:
+        """End the threads.  No call is pending."""
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _work(self) -> None:
+        while (todo := self._todo.get()) is not None:
+            ended, function, arguments = todo
+            result, error = None, None
+            try:
+                result = function(*arguments)
+            except BaseException as raised:  # noqa: BLE001 - it is raised where the call was made
+                error = raised
+            self._done.append((ended, result, error))
+            del todo, ended, function, arguments, result, error
+            if not self._woken:
+                self._woken = True
+                self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        # First this: a thread that appends after the last popleft must see False and wake the loop again.
+        self._woken = False
+        while self._done:
+            ended, result, error = self._done.popleft()
+            self._pending -= 1
+            ended(result, error)
+
+
+class _Call(Generic[T]):
+    """One call of `Crew.run`."""
+
+    __slots__ = ("_error", "_over", "_result", "_waiter")
+
+    def __init__(self) -> None:
+        self._over = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def end(self, result: T, error: BaseException | None) -> None:
+        self._over, self._result, self._error = True, result, error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def outcome(self, loop: asyncio.AbstractEventLoop) -> T:
+        cancelled: asyncio.CancelledError | None = None
+        while not self._over:
+            self._waiter = loop.create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled from self._error
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class Usage:
+    """Counts the calls that use something, so that it can be known when those of a moment are over."""
+
+    def __init__(self) -> None:
+        self._era = _Era()
+
+    def begin(self) -> Callable[[], None]:
+        """Count a call; what is returned is called when it is over."""
+        self._era.calls += 1
+        return self._era.leave
+
+    async def over(self) -> None:
+        """Return when all calls that were counted before this are over."""
+        era, self._era = self._era, _Era()
+        if era.calls:
+            era.waiter = asyncio.get_running_loop().create_future()
+            await era.waiter
+
+    async def idle(self) -> None:
+        """Return when no call is left; for when only those in flight can begin others."""
+        while self._era.calls:
+            await self.over()
+
+
+class _Era:
+    __slots__ = ("calls", "waiter")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.waiter: asyncio.Future[None] | None = None
+
+    def leave(self) -> None:
+        self.calls -= 1
+        if not self.calls and self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
