@@ -13,7 +13,7 @@ from g2disk.attach.records import Slot
 from g2disk.clock import Clock
 from g2disk.errors import Invalid, Unavailable
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that a process of ours may take to get ready or to end."""
 
 _LONGEST_SOCKET = 107

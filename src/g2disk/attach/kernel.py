@@ -114,7 +114,7 @@ async def connect(
     `timeout` is how long, in seconds, the gateway may take to answer a request.  When this fails or is cancelled, none
     is left connected.
     """
-    options = ["-unix", str(socket), "-b", str(_block_size(info)), *(["-R"] if info.read_only else [])]
+    options = ["-b", str(_block_size(info)), *(["-R"] if info.read_only else [])]
     if connections > 1:
         # With several connections the kernel sends a request again on another one when this runs out, even if the
         # first is still being executed: only after the gateway must have given up.
@@ -123,7 +123,7 @@ async def connect(
     while True:
         complaint = ""
         for device in free:
-            complaint = await _connect(device, options, info.size, clock)
+            complaint = await _connect(device, socket, options, info.size, clock)
             if not complaint:
                 return device
             if _TAKEN not in complaint:
@@ -134,11 +134,11 @@ async def connect(
         await clock.sleep(0.1)
 
 
-async def _connect(device: Device, options: Sequence[str], size: int, clock: Clock) -> str:
+async def _connect(device: Device, socket: Path, options: Sequence[str], size: int, clock: Clock) -> str:
     """Connect this device; empty, or what nbd-client complained about."""
     pids: list[int] = []
     try:
-        done = await run(["nbd-client", device.path, *options], PATIENCE, on_start=pids.append)
+        done = await run(["nbd-client", "-unix", socket, device.path, *options], PATIENCE, on_start=pids.append)
         if done.status:
             return done.complaint()
         await _wait_until_connected(device, size, clock)
