@@ -163,5 +163,5 @@ def kind_of_errno(number: int) -> type[DiskError]:
 
 def from_os_error(error: OSError, doing: str) -> DiskError:
     """The g2disk error for what the operating system answered while `doing` something ("writing to /x")."""
-    reason = error.strerror or str(error)
+    reason = error.strerror or str(error) or type(error).__name__
     return kind_of_errno(error.errno or codes.EIO)(f"{doing}: {reason}")

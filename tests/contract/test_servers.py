@@ -44,9 +44,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
         "giant": Subject(("memory:", "--disk", "default=8EiB")),
         "file": Subject((store, "--disk", "default=64MiB"), durable=True),
         "ramdisk": Subject((f"{EXAMPLES}/ramdisk.py:RamDisk",)),
-        "encrypted": Subject(
-            (f"{EXAMPLES}/encrypted_disk.py:encrypted?store={store}&key_file={tmp_path}/key",), durable=True
-        ),
+        "encrypted": Subject((encrypted,), durable=True),
         "plain": Subject((f"{disks.__file__}:Plain",)),
         "slow": Subject((f"{disks.__file__}:SlowDisk?seconds=0.001",)),
     }

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 
 from g2disk.disk.identity import new_identity
 from g2disk.disk.info import DiskInfo, Extent
-from g2disk.errors import Unsupported
+from g2disk.errors import ReadOnly, Unsupported
 from g2disk.units import MIB
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -29,8 +29,8 @@ class Disk:
     - **Bounds.**  Callers ask only for ranges inside the disk, aligned to `DiskInfo.minimum_block`, with at least one
       byte.  `g2disk.disk.layers.Checked` stands at every border and makes sure; a disk need not check again.
     - **Whole.**  A request is done as a whole or raises a `DiskError`.  There are no short reads or writes.  After an
-      error, or a cancellation, each byte that was to be written holds its old or its new value, and no other byte of
-      the disk has changed.
+      error, or a cancellation, each byte that was to be written holds its old or its new value, no other byte of the
+      disk has changed, and nothing changes any more: a cancelled call that cannot be taken back ends when it is done.
     - **Concurrency.**  Any number of calls may run at once, on one event loop.  Calls in flight together have no order
       among them, but disjoint ranges never disturb each other, however close they lie.
     - **Visibility.**  When a write, trim or zero has returned, every later read sees it.
@@ -56,7 +56,7 @@ class Disk:
 
     async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
         """Store all of `data` from byte `offset` on; with `fua`, durably."""
-        raise Unsupported("this disk cannot be written")
+        raise ReadOnly("this disk takes no writes")
 
     async def flush(self) -> None:
         """Make durable all that was acknowledged so far.  The default is right for a disk whose writes are durable as
@@ -78,9 +78,9 @@ class Disk:
         """
         if fast:
             raise Unsupported("this disk has no fast way to zero")
-        end = offset + length
+        end, most = offset + length, min(len(_ZEROES), self.info().maximum_request)
         while offset < end:
-            piece = _ZEROES[: min(len(_ZEROES), end - offset)]
+            piece = _ZEROES[: min(most, end - offset)]
             await self.write(offset, piece, fua)
             offset += len(piece)
 
