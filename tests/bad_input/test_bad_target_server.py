@@ -244,6 +244,7 @@ async def test_a_new_instance_with_nothing_unflushed_is_no_loss() -> None:
         await disk.write(0, b"x")
 
         await disk.flush()
+        assert "b" == disk.info().instance
 
 
 async def test_another_disk_under_the_same_name_ends_the_disk() -> None:

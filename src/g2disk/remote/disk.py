@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from g2disk.disk import MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Extent, coalesce
 from g2disk.errors import DiskError, Fenced, ReadOnly
 from g2disk.remote.codec import WriteRequest
@@ -111,6 +113,7 @@ class RemoteDisk(Disk):
         if before and reply.instance != before:
             raise self._lost()
         self._check_alive()
+        self._note_instance(reply.instance)
         if acknowledgements == self._acknowledgements:
             self._unflushed = ""
 
@@ -239,6 +242,11 @@ class RemoteDisk(Disk):
         if not durable:
             self._unflushed = instance
             self._acknowledgements += 1
+        self._note_instance(instance)
+
+    def _note_instance(self, instance: str) -> None:
+        if instance != self._info.instance:
+            self._info = replace(self._info, instance=instance)
 
     def _lost(self) -> Fenced:
         return self._end(
