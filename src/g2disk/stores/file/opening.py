@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import msgspec
 
 from g2disk.disk import DiskInfo
 from g2disk.disk.identity import new_identity
-from g2disk.errors import Invalid
+from g2disk.errors import Invalid, OutOfSpace
 from g2disk.stores.file.directory import Directory, check_length
 from g2disk.stores.file.disk import FileDisk
 from g2disk.stores.file.failures import explain, explained
@@ -74,13 +75,18 @@ def _recover(directory: Directory, metadata: Metadata, file: int, path: str) -> 
     if os.fstat(file).st_size > metadata.size:  # an interrupted resize
         with explained(f"cutting {path}"):
             os.ftruncate(file, metadata.size)
+    # The kernel tells of a failure once.  So it is noted before the kernel is asked, and that is taken back when all is
+    # well; on a full file system, which has no room for the note, only afterwards.
+    noted: Metadata | None = None
+    with suppress(OutOfSpace):
+        noted = _note_loss(directory, metadata.name)
     try:
         os.fsync(file)
     except OSError as error:
         failure = explain(error, f"writing out {path}")
         _log.error("%s; what was written since the last flush may be lost", failure)
-        return _note_loss(directory, metadata.name)
-    return metadata
+        return noted or _note_loss(directory, metadata.name)
+    return metadata if noted is None else directory.update(metadata.name, lambda _: metadata)
 
 
 def _note_loss(directory: Directory, name: str) -> Metadata:
