@@ -130,6 +130,7 @@ async def test_signals_drain_flush_and_exit_0(tmp_path: Path, number: signal.Sig
 def test_what_cannot_be_served_is_one_line_and_an_exit_code(tmp_path: Path) -> None:
     """Wrong stores, sizes, names, addresses and classes."""
     (tmp_path / "plain").write_text("")
+    (tmp_path / "syntax.py").write_text("class")
     cases: list[tuple[list[str], type[DiskError], str]] = [
         (["nonsense"], Invalid, "is no store"),
         (["memory:x"], Invalid, "is no store"),
@@ -150,6 +151,8 @@ def test_what_cannot_be_served_is_one_line_and_an_exit_code(tmp_path: Path) -> N
         ([f"{DISKS}:NoDisk"], Invalid, "size"),
         ([f"{DISKS}:SlowDisk?weeks=1"], Invalid, "weeks"),
         ([f"{DISKS}:refuses?colour=green"], Invalid, "take blue"),
+        ([f"{DISKS}:breaks"], Invalid, "cannot be loaded: ZeroDivisionError: by zero"),
+        ([f"{tmp_path}/syntax.py:Disk"], Invalid, "SyntaxError"),
         ([f"file:{tmp_path}/plain"], Invalid, "plain"),
     ]
     for arguments, kind, says in cases:

@@ -78,3 +78,8 @@ class NoDisk:
 def refuses(colour: str = "red") -> Disk:
     """A factory that refuses its argument."""
     raise Invalid(f"there is no disk in {colour}; take blue")
+
+
+def breaks() -> Disk:
+    """A factory with a bug."""
+    raise ZeroDivisionError("by zero")

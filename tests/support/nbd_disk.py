@@ -15,7 +15,7 @@ import nbd
 
 from g2disk.cancellation import to_the_end
 from g2disk.disk import Buffer, Disk, DiskInfo, Extent
-from g2disk.errors import Unsupported, kind_of_errno
+from g2disk.errors import ReadOnly, Unsupported, kind_of_errno
 from g2disk.remote.pieces import cut
 from tests.support.nbd_client import allocation, connected
 
@@ -55,7 +55,8 @@ class NbdDisk(Disk):
 
     async def extents(self, offset: int, length: int) -> list[Extent]:
         asked = min(length, (1 << 32) - 65536)
-        end, found = offset + asked, []
+        end = offset + asked
+        found: list[Extent] = []
         for size, state in await self._ask(lambda handle: allocation(handle, offset, asked)):
             start = found[-1].end if found else offset
             if start < end:
@@ -72,6 +73,8 @@ class NbdDisk(Disk):
             return await asyncio.get_running_loop().run_in_executor(self._threads, request, handle)
         except nbd.Error as error:
             number = getattr(errno, error.errno or "EIO")
+            if number == errno.EPERM:
+                raise ReadOnly(error.string) from error
             raise kind_of_errno(number)(error.string) from error
         finally:
             self._handles.put_nowait(handle)

@@ -138,6 +138,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
                 raise Corrupt("a protobuf message ends inside a field; the sender is broken, or the connection is")
             value = message[position : position + length]
             position += length
+            if kind != _BYTES:  # no field of ours: one to skip
+                continue
         else:
             raise Corrupt(f"wire type {kind} in a protobuf message; the sender is not speaking g2disk's protocol")
         yield tag >> 3, value

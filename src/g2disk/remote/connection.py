@@ -126,7 +126,7 @@ class Connection:
         return kind(f"{where} answered {method.name} with {status.name}: {details}")
 
 
-def check_reply(condition: bool, what: str) -> None:
+def check_reply(connection: Connection, condition: bool, what: str) -> None:
     """Raise `Corrupt` saying `what` unless the server's reply meets the condition."""
     if not condition:
-        raise Corrupt(f"{what}; the target server is broken")
+        raise Corrupt(f"{what}; the target server at {connection.endpoint} is broken")

@@ -165,6 +165,7 @@ class RemoteDisk(Disk):
         except DiskError as error:
             raise self._seen(error) from error
         check_reply(
+            self._connection,
             len(reply.lengths) == len(reply.states) > 0 and all(reply.lengths) and sum(reply.lengths) <= length,
             f"the extents of {length} bytes at {offset} are not a part of that range",
         )
@@ -192,7 +193,7 @@ class RemoteDisk(Disk):
             data = await self._connection.call(READ, request, repeatable=True)
         except DiskError as error:
             raise self._seen(error) from error
-        check_reply(len(data) == length, f"a read of {length} bytes was answered with {len(data)}")
+        check_reply(self._connection, len(data) == length, f"a read of {length} bytes was answered with {len(data)}")
         return memoryview(data)
 
     def _adopt(self, description: disk_pb2.DescribeReply) -> None:
@@ -200,8 +201,9 @@ class RemoteDisk(Disk):
         said = description
         minimum = said.minimum_block or 1
         can = said.capabilities
-        check_reply(0 < said.size <= MAXIMUM_DISK_SIZE, f"a disk of {said.size} bytes was described")
+        check_reply(self._connection, 0 < said.size <= MAXIMUM_DISK_SIZE, f"a disk of {said.size} bytes was described")
         check_reply(
+            self._connection,
             minimum & (minimum - 1) == 0 and minimum <= 65536 and said.size % minimum == 0,
             f"a smallest block of {minimum} bytes was described, for a disk of {said.size} bytes",
         )

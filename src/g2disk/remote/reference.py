@@ -20,8 +20,8 @@ class ReferenceDisk(Disk):
     """
 
     def __init__(self, connection: Connection, size: int) -> None:
-        check_reply(0 < size <= MAXIMUM_DISK_SIZE, f"a disk of {size} bytes was described")
         self._connection = connection
+        check_reply(connection, 0 < size <= MAXIMUM_DISK_SIZE, f"a disk of {size} bytes was described")
         self._info = DiskInfo(
             size=size,
             description=f"the disk of the reference server at {connection.endpoint}",
@@ -65,5 +65,5 @@ class ReferenceDisk(Disk):
     async def _read_piece(self, offset: int, length: int) -> memoryview:
         request = reference_pb2.ReadRequest(offset=offset, read_size=length)
         data = await self._connection.call(REFERENCE_READ, request, repeatable=True)
-        check_reply(len(data) == length, f"a read of {length} bytes was answered with {len(data)}")
+        check_reply(self._connection, len(data) == length, f"a read of {length} bytes was answered with {len(data)}")
         return memoryview(data)

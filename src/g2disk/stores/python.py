@@ -47,6 +47,8 @@ async def load_python(url: str) -> Store:
         raise
     except TypeError as error:
         raise Invalid(f"{url}: {error}; arguments are given as {match['what']}?name=value&name=value") from error
+    except Exception as error:
+        raise _unloadable(match["what"], error) from error
     if isinstance(made, Store):
         return made
     return PythonStore(url, adapt(made))
@@ -77,12 +79,18 @@ class PythonStore(Store):
         await self._disk.close()
 
 
+def _unloadable(what: str | Path, error: Exception) -> Invalid:
+    return Invalid(f"{what} cannot be loaded: {type(error).__name__}: {error}; mend it, or install what it needs")
+
+
 def _load_module(name: str) -> Any:
     sys.path.insert(0, "")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise Invalid(f"cannot import {name}: {error}; run where the module is found, or give its file") from error
+    except Exception as error:
+        raise _unloadable(name, error) from error
     finally:
         sys.path.remove("")
 
@@ -95,5 +103,8 @@ def _load_file(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.append(str(path.resolve().parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _unloadable(path, error) from error
     return module
