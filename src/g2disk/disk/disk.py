@@ -30,7 +30,8 @@ class Disk:
       byte.  `g2disk.disk.layers.Checked` stands at every border and makes sure; a disk need not check again.
     - **Whole.**  A request is done as a whole or raises a `DiskError`.  There are no short reads or writes.  After an
       error, or a cancellation, each block of `minimum_block` bytes that was to be written holds its old or its new
-      content, no other byte of the disk has changed, and nothing changes any more: a cancelled call that cannot be taken back ends when it is done.
+      content, no other byte of the disk has changed, and nothing changes any more: a cancelled call that cannot be
+      taken back ends when it is done.
     - **Concurrency.**  Any number of calls may run at once, on one event loop.  Calls in flight together have no order
       among them, but disjoint ranges never disturb each other, however close they lie.
     - **Visibility.**  When a write, trim or zero has returned, every later read sees it.
