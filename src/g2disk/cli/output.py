@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -54,6 +55,12 @@ def note(text: str) -> None:
     typer.echo(f"g2disk: {printable(text)}", err=True)
 
 
+def complain(message: str, code: int) -> int:
+    """One line that says what is wrong; returns the exit code."""
+    typer.echo(f"g2disk: error: {printable(message)}", err=True)
+    return code
+
+
 def printable(text: str) -> str:
     """`text` on one line and without what would command a terminal: names and messages may come from anywhere."""
     return "".join(char if char.isprintable() else "�" for char in " ".join(text.split()))
@@ -82,6 +89,16 @@ def entry_document(entry: DiskEntry) -> dict[str, Any]:
         "read_only": entry.read_only,
         "description": entry.description,
     }
+
+
+def copy_document(file: Path, name: str, size: int, data: int, verified: bool) -> dict[str, Any]:
+    """A finished copy for JSON."""
+    return {"file": str(file), "disk": name, "size": size, "data": data, "verified": verified}
+
+
+def copy_line(size: int, data: int, verified: bool) -> str:
+    """A finished copy for people."""
+    return f"{format_size(size)}, {format_size(data)} of it data, {'verified' if verified else 'not verified'}"
 
 
 def _console() -> Console:
