@@ -92,18 +92,18 @@ async def _detach_file(attachment: Attachment, force: bool, clock: Clock) -> Non
 
 
 async def _refuse_in_use(attachment: Attachment, users: Callable[[], list[str]], clock: Clock) -> None:
-    found = users()
     deadline = clock.now() + _GRACE
-    while not found and clock.now() < deadline:
-        found = [f"open in process {opener}" for opener in openers(Path(attachment.target))]
-        if not found:
-            return
-        await clock.sleep(0.1)
+    while True:
         found = users()
-    if found:
-        raise Busy(
-            f"{attachment.target} is {', and '.join(found)}; end that and detach again, or lose data with --force"
-        )
+        opened = [] if found else [f"open in process {opener}" for opener in openers(Path(attachment.target))]
+        if not found and not opened:
+            return
+        if found or clock.now() > deadline:
+            raise Busy(
+                f"{attachment.target} is {', and '.join(found + opened)}; end that and detach again, or lose data with "
+                "--force"
+            )
+        await clock.sleep(0.1)
 
 
 async def _write_back(attachment: Attachment) -> None:

@@ -5,35 +5,60 @@ from __future__ import annotations
 import os
 import signal
 import traceback
+from importlib import import_module
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
-from g2disk.cli import attach, create, delete, detach, export, import_file, info, plugin, resize, serve, status
 from g2disk.cli.exit_codes import EXIT_CODE, SIGNALLED, USAGE
-from g2disk.cli.list import list_disks
 from g2disk.cli.output import complain
 from g2disk.cli.running import Interrupted
 from g2disk.errors import DiskError, Internal, from_os_error
 
-app = typer.Typer(
-    help="Giant block devices in userspace: any service that reads and writes bytes becomes a disk.",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("serve")(serve.serve)
-app.command("plugin")(plugin.plugin)
-app.command("create")(create.create)
-app.command("list")(list_disks)
-app.command("info")(info.info)
-app.command("resize")(resize.resize)
-app.command("delete")(delete.delete)
-app.command("import")(import_file.import_file)
-app.command("export")(export.export)
-app.command("attach")(attach.attach)
-app.command("detach")(detach.detach)
-app.command("status")(status.status)
+COMMANDS = {
+    "serve": "serve:serve",
+    "plugin": "plugin:plugin",
+    "create": "create:create",
+    "list": "list:list_disks",
+    "info": "info:info",
+    "resize": "resize:resize",
+    "delete": "delete:delete",
+    "import": "import_file:import_file",
+    "export": "export:export",
+    "attach": "attach:attach",
+    "detach": "detach:detach",
+    "status": "status:status",
+}
+"""Each command's module and function."""
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+class _Commands(TyperGroup):
+    """Imports a command when it is asked for: most need only a part of g2disk, and start the faster for it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(cmd_name, context_settings=_SETTINGS)(
+            getattr(import_module(f"g2disk.cli.{module}"), function),
+        )
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, context_settings=_SETTINGS)
+
+
+@app.callback()
+def g2disk() -> None:
+    """Giant block devices in userspace: any service that reads and writes bytes becomes a disk."""
 
 
 def command() -> Any:

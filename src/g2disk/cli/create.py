@@ -8,7 +8,8 @@ import typer
 
 from g2disk.cli.options import DEFAULT_ENDPOINT, Endpoint, Json, Size
 from g2disk.cli.output import entry_document, exact_size, print_json, print_line, wanted_size
-from g2disk.cli.running import connected, run
+from g2disk.cli.running import run
+from g2disk.cli.server import connected
 from g2disk.stores.store import DiskEntry
 
 

@@ -10,7 +10,8 @@ import typer
 from g2disk.cli.exit_codes import DECLINED
 from g2disk.cli.options import DEFAULT_ENDPOINT, Endpoint, Json
 from g2disk.cli.output import exact_size, note, print_json, print_line, printable
-from g2disk.cli.running import connected, run
+from g2disk.cli.running import run
+from g2disk.cli.server import connected
 from g2disk.errors import Invalid
 from g2disk.stores.store import DiskEntry
 

@@ -15,7 +15,8 @@ from g2disk.cli.local import LocalFile, create_file, open_device, remove, rename
 from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
 from g2disk.cli.output import copy_document, copy_line, note, print_json, print_line
 from g2disk.cli.progress import progress
-from g2disk.cli.running import connected, run
+from g2disk.cli.running import run
+from g2disk.cli.server import connected
 from g2disk.clock import SystemClock
 from g2disk.errors import Exists, Invalid, NotFound, from_os_error
 

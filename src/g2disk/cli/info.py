@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
 from g2disk.cli.output import entry_document, exact_size, print_facts, print_json
-from g2disk.cli.running import connected, run
+from g2disk.cli.running import run
+from g2disk.cli.server import connected
 from g2disk.disk import DiskInfo
 from g2disk.stores.store import DiskEntry
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from g2disk.cli.options import DEFAULT_ENDPOINT, Endpoint, Json
 from g2disk.cli.output import entry_document, note, print_json, print_table
-from g2disk.cli.running import connected, run
+from g2disk.cli.running import run
+from g2disk.cli.server import connected
 from g2disk.stores.store import DiskEntry
 from g2disk.units import format_size
 

@@ -1,16 +1,13 @@
-"""Running a command's coroutine, and reaching its server."""
+"""Running a command's coroutine."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import uvloop
-
-from g2disk.stores.remote import RemoteStore
 
 Result = TypeVar("Result")
 
@@ -51,13 +48,3 @@ async def _until_signal(work: Coroutine[Any, Any, Result]) -> Result:
         if received:
             raise Interrupted(received[0]) from None
         raise
-
-
-@asynccontextmanager
-async def connected(endpoint: str) -> AsyncIterator[RemoteStore]:
-    """The disks of the server at `endpoint`, which is not asked yet."""
-    store = RemoteStore(endpoint)
-    try:
-        yield store
-    finally:
-        await store.close()
