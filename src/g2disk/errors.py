@@ -156,6 +156,11 @@ def kind_named(name: str) -> type[DiskError] | None:
     return _BY_NAME.get(name)
 
 
+def kind_of_error(error: DiskError) -> type[DiskError]:
+    """The kind that `error` is of, also when a disk made a class of its own of that kind."""
+    return next((kind for kind in type(error).__mro__ if kind in KINDS), Internal)
+
+
 def kind_of_errno(number: int) -> type[DiskError]:
     """The kind that a Linux errno stands for; `Unavailable` (an I/O error) for those that name nothing better."""
     return _BY_ERRNO.get(number, Unavailable)

@@ -299,10 +299,10 @@ async def test_requests_beyond_the_end_over_grpc_are_out_of_range(tmp_path: Path
 
 
 async def test_a_disk_of_ones_own_goes_wrong_alone(tmp_path: Path) -> None:
-    """Short and long reads, bugs and full stores are errors of their request; the server goes on."""
+    """Short and long reads, bugs, full stores and endless messages are errors of their request; the server goes on."""
     with target_server(tmp_path, f"{DISKS}:BrokenDisk") as server:
         async with opened(server.endpoint) as disk:
-            expected = {0: Internal, 1: Internal, 2: Internal, 4: OutOfSpace}
+            expected = {0: Internal, 1: Internal, 2: Internal, 4: OutOfSpace, 7: Invalid}
             for where, kind in expected.items():
                 with pytest.raises(kind):
                     await disk.read(where << 19, 512)

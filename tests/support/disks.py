@@ -32,6 +32,10 @@ class SlowDisk(Disk):
         print("flushed", file=sys.stderr, flush=True)
 
 
+class QuotaExceeded(OutOfSpace):
+    """A kind of a disk's own."""
+
+
 class BrokenDisk(Disk):
     """Each half-mebibyte goes wrong in its own way."""
 
@@ -51,10 +55,12 @@ class BrokenDisk(Disk):
                 raise OutOfSpace("the store is full; make room")
             case 5:
                 await asyncio.Event().wait()
+            case 7:
+                raise Invalid("ä" * 20_000)
         return bytes(length)
 
     async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
-        raise OutOfSpace("the store is full; make room")
+        raise QuotaExceeded("the store is full; make room")
 
 
 class Plain:

@@ -8,7 +8,16 @@ import pytest
 
 from g2disk import errors
 from g2disk.cli.exit_codes import EXIT_CODE, USAGE
-from g2disk.errors import KINDS, DiskError, OutOfSpace, Unavailable, from_os_error, kind_named, kind_of_errno
+from g2disk.errors import (
+    KINDS,
+    DiskError,
+    OutOfSpace,
+    Unavailable,
+    from_os_error,
+    kind_named,
+    kind_of_errno,
+    kind_of_error,
+)
 from g2disk.remote.status import STATUS, kind_of, trailers_of
 from g2disk.servers.nbd_errors import NBD_ERRNO, nbd_errno
 
@@ -52,6 +61,20 @@ def test_a_write_beyond_the_end_is_enospc() -> None:
 
     assert errno.EINVAL == nbd_errno(error)
     assert errno.ENOSPC == nbd_errno(error, writing=True)
+
+
+def test_a_class_of_a_disks_own_is_of_its_kind() -> None:
+    """A disk may derive errors from ours: every table finds the kind; a mere DiskError is Internal."""
+
+    class QuotaExceeded(OutOfSpace):
+        """A disk's own."""
+
+    error = QuotaExceeded("why")
+
+    assert OutOfSpace is kind_of_error(error)
+    assert trailers_of(OutOfSpace("why")) == trailers_of(error)
+    assert errno.ENOSPC == nbd_errno(error)
+    assert errors.Internal is kind_of_error(DiskError("why"))
 
 
 def test_system_errors_become_kinds_that_name_the_cause() -> None:

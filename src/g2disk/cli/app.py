@@ -15,7 +15,7 @@ from typer.exceptions import Abort, TyperException
 from g2disk.cli.exit_codes import EXIT_CODE, SIGNALLED, USAGE
 from g2disk.cli.output import complain
 from g2disk.cli.running import Interrupted
-from g2disk.errors import DiskError, Internal, from_os_error
+from g2disk.errors import DiskError, Internal, from_os_error, kind_of_error
 
 COMMANDS = {
     "serve": "serve:serve",
@@ -102,4 +102,4 @@ def _invoke() -> int:
 
 
 def _report(error: DiskError) -> int:
-    return complain(str(error), EXIT_CODE[type(error)])
+    return complain(str(error), EXIT_CODE[kind_of_error(error)])

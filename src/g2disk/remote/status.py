@@ -26,6 +26,7 @@ from g2disk.errors import (
     Unsupported,
     kind_named,
     kind_of_errno,
+    kind_of_error,
 )
 
 KIND_KEY = "g2disk-kind"
@@ -55,7 +56,7 @@ _KIND[StatusCode.DEADLINE_EXCEEDED] = Unavailable
 
 def trailers_of(error: DiskError) -> tuple[tuple[str, str], ...]:
     """The trailing metadata that carries `error`'s kind and errno."""
-    return (KIND_KEY, type(error).__name__), (ERRNO_KEY, str(error.errno))
+    return (KIND_KEY, kind_of_error(error).__name__), (ERRNO_KEY, str(error.errno))
 
 
 def kind_of(status: StatusCode, trailers: Iterable[tuple[str, str | bytes]]) -> type[DiskError]:

@@ -19,6 +19,7 @@ from g2disk.errors import (
     ReadOnly,
     Unavailable,
     Unsupported,
+    kind_of_error,
 )
 
 NBD_ERRNO: dict[type[DiskError], int] = {
@@ -42,4 +43,4 @@ def nbd_errno(error: DiskError, *, writing: bool = False) -> int:
     """The errno for a reply; a write beyond the end of the disk is ENOSPC, as the protocol asks."""
     if writing and isinstance(error, OutOfRange):
         return errno.ENOSPC
-    return NBD_ERRNO[type(error)]
+    return NBD_ERRNO[kind_of_error(error)]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from g2disk.errors import DiskError, Internal
+from g2disk.errors import DiskError, Internal, kind_of_error
 from g2disk.remote.methods import Method
 from g2disk.remote.status import STATUS, trailers_of
 
@@ -16,6 +16,10 @@ Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 
 log = logging.getLogger(__name__)
+
+_LONGEST = 600
+"""Characters of an error's message.  gRPC refuses replies with more than 8 KiB of metadata, and says something else
+instead; a character takes up to 12 bytes there."""
 
 Row = tuple[Method[Any, Any], Callable[[Any], Awaitable[Any]]]
 """A method and the coroutine function that answers it."""
@@ -41,7 +45,10 @@ def _unary(method: Method[Any, Any], answer: Callable[[Any], Awaitable[Any]]) ->
         except Exception as error:
             log.exception("! %s", method.path)
             failure = Internal(f"{type(error).__name__} in the target server; its log says more")
-        await context.abort(STATUS[type(failure)], str(failure), trailers_of(failure))
+        message = str(failure)
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST - 1]}…"
+        await context.abort(STATUS[kind_of_error(failure)], message, trailers_of(failure))
         raise AssertionError("abort raises")
 
     return grpc.unary_unary_rpc_method_handler(handle)
