@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import NoReturn
-
-from g2disk.cli.exit_codes import SIGNALLED
 
 
 def main() -> NoReturn:
     """Run the command line to an exit code.  Ctrl-C is no traceback, not even while everything else is still imported;
     nor is a reader of standard output that goes away.
     """
-    _open_missing()
     try:
+        _open_missing()
         from g2disk.cli.app import run_app
 
         code = run_app()
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("g2disk: error: interrupted\n")
-        code = SIGNALLED + signal.SIGINT
+        code = 130
     except BrokenPipeError:
         # Python flushes again when it ends, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = SIGNALLED + signal.SIGPIPE
+        code = 141
     sys.exit(code)
 
 
