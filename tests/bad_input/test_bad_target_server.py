@@ -247,6 +247,31 @@ async def test_a_new_instance_with_nothing_unflushed_is_no_loss() -> None:
         assert "b" == disk.info().instance
 
 
+async def test_an_instance_that_is_left_out_is_not_compared() -> None:
+    """A server may say its instance in some replies only: that is no loss, and what it says later still counts."""
+    instances = iter(["", "", "b"])
+
+    async def flush(_request: bytes, _context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        return disk_pb2.FlushReply(instance=next(instances)).SerializeToString()
+
+    writes = iter(["a", "", "a"])
+
+    async def write(_request: bytes, _context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        return disk_pb2.WriteReply(instance=next(writes)).SerializeToString()
+
+    async with server({DESCRIBE: describing(), WRITE: write, FLUSH: flush}) as connection:
+        disk = await open_remote_disk(connection)
+        await disk.write(0, b"x")
+        await disk.write(0, b"x")
+        await disk.flush()
+        await disk.flush()
+        assert "a" == disk.info().instance
+        await disk.write(0, b"x")
+
+        with pytest.raises(Fenced, match="may have lost writes"):
+            await disk.flush()
+
+
 async def test_another_disk_under_the_same_name_ends_the_disk() -> None:
     """FAILED_PRECONDITION means another disk: no later request is even sent."""
     answers = {DESCRIBE: describing(), READ: refusing(grpc.StatusCode.FAILED_PRECONDITION)}

@@ -56,7 +56,10 @@ class RemoteDisk(Disk):
         return self._info
 
     async def refresh(self) -> DiskInfo:
-        """Ask the server again: the size may have changed.  Raises `Fenced` if it holds another disk now."""
+        """Ask the server again: the size may have changed.  Raises `Fenced` if it holds another disk now, and when
+        something else has ended this one.
+        """
+        self._check_alive()
         request = disk_pb2.DescribeRequest(disk=self._name, identity=self._identity)
         try:
             description = await self._connection.call(DESCRIBE, request, repeatable=True)
@@ -83,10 +86,11 @@ class RemoteDisk(Disk):
     async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
         """See `Disk.write`; split into pieces where the server takes no such message."""
         view = memoryview(data)
+        fua = fua and self._info.flush
 
         async def store(start: int, step: int) -> None:
             piece = view[start - offset : start - offset + step]
-            request = WriteRequest(self._name, self._identity, start, fua and self._info.flush, piece)
+            request = WriteRequest(self._name, self._identity, start, fua, piece)
             self._check_writable()
             try:
                 reply = await self._connection.call(WRITE, request, repeatable=False)
@@ -110,7 +114,7 @@ class RemoteDisk(Disk):
             reply = await self._connection.call(FLUSH, request, repeatable=True)
         except DiskError as error:
             raise self._seen(error) from error
-        if before and reply.instance != before:
+        if before and reply.instance not in ("", before):
             raise self._lost()
         self._check_alive()
         self._note_instance(reply.instance)
@@ -239,15 +243,15 @@ class RemoteDisk(Disk):
 
     def _acknowledged(self, instance: str, durable: bool) -> None:
         """Note a write's reply: it is to be covered by a flush that the same instance answers."""
-        if self._unflushed and instance != self._unflushed:
+        if self._unflushed and instance not in ("", self._unflushed):
             raise self._lost()
         if not durable:
-            self._unflushed = instance
+            self._unflushed = instance or self._unflushed
             self._acknowledgements += 1
         self._note_instance(instance)
 
     def _note_instance(self, instance: str) -> None:
-        if instance != self._info.instance:
+        if instance not in ("", self._info.instance):
             self._info = replace(self._info, instance=instance)
 
     def _lost(self) -> Fenced:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from g2disk.disk import Disk
@@ -20,24 +21,32 @@ class Exports:
     def __init__(self, store: Store, decorate: Decorate | None = None) -> None:
         self.store = store
         self._decorate = decorate
-        self._open: dict[str, Disk] = {}
+        self._open: dict[str, tuple[Disk, Disk]] = {}
+        """By name: the store's disk, and that disk as it goes out."""
         self._pinned = ""
+        self.changing = asyncio.Lock()
+        """Held by who looks at the catalogue and changes it because of what was there."""
 
     async def open(self, name: str, identity: str = "") -> tuple[str, Disk]:
         """The disk called `name` (empty: the default disk), and its name.
 
         Raises `NotFound`, `Invalid` for what can be no name, and `Fenced` when the caller expects another identity.
         """
-        disk = self._open.get(name)
-        if disk is None:
+        if name not in self._open:
             name = check_disk_name(name) if name else await self.store.default_name()
-            disk = self._open.get(name)
-        if disk is None:
-            opened = await self.store.open(name)
-            disk = self._open.setdefault(name, self._wrap(name, opened))
+        # The store decides, each time: the disk may have been deleted and another made in its place.
+        opened = await self.store.open(name)
+        inner, disk = self._open.get(name) or (None, opened)
+        if inner is not opened:
+            disk = self._wrap(name, opened)
+            self._open[name] = opened, disk
         if identity and identity != disk.info().identity:
             raise Fenced(f"{name!r} in {self.store.url} is another disk than the one that was opened")
         return name, disk
+
+    async def look(self, name: str, identity: str = "") -> tuple[str, Disk]:
+        """Like `open`, with the disk as it is by now: the store may be another server's, and change there."""
+        return await self.open((await self.get(name)).name, identity)
 
     async def pinned(self) -> Disk:
         """The default disk for clients that can name none: the same one as long as it exists, whatever is created
@@ -65,10 +74,12 @@ class Exports:
 
     async def delete(self, name: str) -> None:
         """See `Store.delete`."""
-        await self.store.delete(name)
-        self._open.pop(name, None)
-        if self._pinned == name:
-            self._pinned = ""
+        try:
+            await self.store.delete(name)
+        finally:  # who is cancelled may have deleted it all the same
+            self._open.pop(name, None)
+            if self._pinned == name:
+                self._pinned = ""
 
     async def check_identity(self, name: str, identity: str) -> None:
         """Raise `Fenced` if the caller expects another disk under this name, `NotFound` if there is none."""

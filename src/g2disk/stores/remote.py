@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from g2disk.disk import Disk
+from g2disk.errors import Fenced
 from g2disk.remote.connection import Connection, UnknownMethod
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT
@@ -52,19 +53,25 @@ class RemoteStore(Store):
         """One disk; the empty name is the default disk."""
         request = catalogue_pb2.GetRequest(name=name)
         try:
-            return _entry((await self.connection.call(GET, request, repeatable=True, wait=False)).disk)
+            entry = _entry((await self.connection.call(GET, request, repeatable=True, wait=False)).disk)
         except UnknownMethod:
-            return await self._only_disk(name)
+            entry = await self._only_disk(name)
+        await self._follow(entry.name)
+        return entry
 
     async def default_name(self) -> str:
         """The name of the server's default disk."""
         return (await self.get("")).name
 
     async def open(self, name: str) -> Disk:
-        """The disk of that name, pinned to the identity that it has now; the empty name is the default disk."""
+        """The disk of that name, pinned to the identity that it has now; the empty name is the default disk.
+
+        The same object until `get` finds that it has ended, because the server holds another disk or lost writes.
+        """
         disk = self._disks.get(name)
         if disk is None:
-            disk = self._disks[name] = await open_remote_disk(self.connection, name)
+            opened = await open_remote_disk(self.connection, name)
+            disk = self._disks.setdefault(name, opened)
         return disk
 
     async def create(self, name: str, size: int, description: str = "") -> DiskEntry:
@@ -86,12 +93,24 @@ class RemoteStore(Store):
     async def delete(self, name: str) -> None:
         """See `Store.delete`."""
         request = catalogue_pb2.DeleteRequest(name=name)
-        await self.connection.call(DELETE, request, repeatable=False, wait=False)
-        self._disks.pop(name, None)
+        try:
+            await self.connection.call(DELETE, request, repeatable=False, wait=False)
+        finally:  # whatever the answer, it may be gone
+            self._disks.pop(name, None)
 
     async def close(self) -> None:
         """End the connection."""
         await self.connection.close()
+
+    async def _follow(self, name: str) -> None:
+        """Bring the disk of that name, if it is open, up to date with the server; let go of one that has ended."""
+        disk = self._disks.get(name)
+        if isinstance(disk, RemoteDisk):
+            try:
+                await disk.refresh()
+            except Fenced:
+                if self._disks.get(name) is disk:
+                    del self._disks[name]
 
     async def _only_disk(self, name: str = "") -> DiskEntry:
         """The disk of a server without a catalogue."""

@@ -56,18 +56,20 @@ class _Answers:
 
     async def resize(self, request: catalogue_pb2.ResizeRequest) -> catalogue_pb2.ResizeReply:
         name, size = check_disk_name(request.name), check_disk_size(request.size)
-        await self._exports.check_identity(name, request.identity)
-        before = await self._exports.get(name)
-        if size < before.size and not request.allow_shrink:
-            raise Invalid(
-                f"{name!r} has {before.size} bytes; to shrink it, and lose what is cut off, say so explicitly"
-            )
-        return catalogue_pb2.ResizeReply(disk=_message(await self._exports.resize(name, size)))
+        async with self._exports.changing:
+            await self._exports.check_identity(name, request.identity)
+            before = await self._exports.get(name)
+            if size < before.size and not request.allow_shrink:
+                raise Invalid(
+                    f"{name!r} has {before.size} bytes; to shrink it, and lose what is cut off, say so explicitly"
+                )
+            return catalogue_pb2.ResizeReply(disk=_message(await self._exports.resize(name, size)))
 
     async def delete(self, request: catalogue_pb2.DeleteRequest) -> catalogue_pb2.DeleteReply:
         name = check_disk_name(request.name)
-        await self._exports.check_identity(name, request.identity)
-        await self._exports.delete(name)
+        async with self._exports.changing:
+            await self._exports.check_identity(name, request.identity)
+            await self._exports.delete(name)
         return catalogue_pb2.DeleteReply()
 
 

@@ -38,7 +38,7 @@ class _Answers:
         self._exports = exports
 
     async def describe(self, request: disk_pb2.DescribeRequest) -> disk_pb2.DescribeReply:
-        name, disk = await self._exports.open(request.disk, request.identity)
+        name, disk = await self._exports.look(request.disk, request.identity)
         return _description(name, disk.info())
 
     async def read(self, request: disk_pb2.ReadRequest) -> Data:
