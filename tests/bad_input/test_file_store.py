@@ -229,7 +229,7 @@ async def test_what_is_not_a_directory(tmp_path: Path) -> None:
     for read_only in (False, True):
         with pytest.raises(Invalid, match="not a directory"):
             await FileStore.at(tmp_path / "file", read_only=read_only)
-        with pytest.raises(Invalid, match=r"Not a directory; check the path"):
+        with pytest.raises(Invalid, match=r"[Nn]ot a directory"):
             await FileStore.at(tmp_path / "file/below", read_only=read_only)
         with pytest.raises(Invalid, match="null character"):
             await FileStore.at("a\0b", read_only=read_only)
