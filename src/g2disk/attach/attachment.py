@@ -42,6 +42,8 @@ async def attach(wish: Wish, directory: RunDirectory, clock: Clock) -> Attachmen
 
     Raises `Denied`, `Unsupported`, `Busy`, `Invalid`, `NotFound` and `Unavailable`, each saying what to do.
     """
+    if wish.device:
+        kernel.Device.named(wish.device)
     if wish.file is None:
         await kernel.require_kernel()
         kernel.candidates(wish.device)

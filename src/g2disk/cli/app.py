@@ -72,7 +72,7 @@ def run_app() -> int:
         return _invoke()
     except TyperException as error:
         where = getattr(getattr(error, "ctx", None), "command_path", "g2disk")
-        return complain(f"{error.format_message()} See `{where} --help`.", USAGE)
+        return complain(f"{error.format_message().removesuffix('.')}; see `{where} --help`", USAGE)
     except Interrupted as error:
         return complain("interrupted", SIGNALLED + error.number)
     except Abort:

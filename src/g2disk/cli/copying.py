@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 
 from g2disk.disk import MAXIMUM_RANGE, Disk, Extent
-from g2disk.errors import Corrupt, DiskError, Invalid
+from g2disk.errors import Corrupt, Invalid
 from g2disk.remote.pieces import cut
 from g2disk.units import KIB, MIB
 
@@ -182,13 +182,12 @@ async def _at_once(jobs: AsyncIterator[Job]) -> None:
             async for job in jobs:
                 await slots.acquire()
                 group.create_task(work(job))
-    except* DiskError as errors:
+    except ExceptionGroup as errors:
         raise _first(errors) from None
 
 
-def _first(errors: BaseExceptionGroup[DiskError]) -> DiskError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
+def _first(error: Exception) -> Exception:
+    """The first of the errors in a group, in groups of groups too."""
+    while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, DiskError)
     return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import shlex
 import signal
 import sys
@@ -31,6 +32,8 @@ from g2disk.units import check_disk_name, check_disk_size, format_size, parse_si
 
 DRAIN_SECONDS = 30.0
 """How long requests in flight may take when the server is told to stop."""
+
+_MOST_FILES = 1 << 20
 
 
 def serve(
@@ -64,7 +67,18 @@ def serve(
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     wanted = [_parse_disk(text) for text in disk or ()]
+    _allow_many_files()
     uvloop.run(_serve(store, listen or _default_listen(), wanted, read_only, _Layers(read_only, metrics, verbose)))
+
+
+def _allow_many_files() -> None:
+    """Raise the limit of open files as far as is allowed: each open disk and each client takes one, and the usual
+    limit of 1024 is there for programs that use select(2).
+    """
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    if wanted > now != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _default_listen() -> list[str]:
@@ -111,21 +125,37 @@ def _start_metrics(address: str, registry: CollectorRegistry) -> None:
 async def _serve(
     url: str, listen: Sequence[str], wanted: Sequence[tuple[str, int]], read_only: bool, layers: _Layers
 ) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     store = await open_store(url, read_only=read_only)
     try:
         for name, size in wanted:
             await _create_if_missing(store, name, size, read_only)
+        stop = _stop_signal()
         server = GrpcServer(Exports(store, layers), listen)
         addresses = await server.start()
         typer.echo(f"g2disk: serving {await _summary(store)} on {', '.join(addresses)}; {_next_step(addresses[0])}")
         await stop.wait()
-        typer.echo("g2disk: stopping: finishing requests in flight", err=True)
+        typer.echo("g2disk: stopping: finishing requests in flight; a second signal ends them", err=True)
         await server.drain(DRAIN_SECONDS)
     finally:
         await store.close()
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM.  The next one ends the process at once, whatever a disk is stuck in; so does
+    one that comes before this is called.
+    """
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def first() -> None:
+        stop.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in numbers:
+        loop.add_signal_handler(number, first)
+    return stop
 
 
 async def _create_if_missing(store: Store, name: str, size: int, read_only: bool) -> None:
