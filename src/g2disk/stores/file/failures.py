@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from g2disk.errors import DiskError, Invalid, from_os_error
+from g2disk.errors import Corrupt, DiskError, Invalid, from_os_error
 
 _ADVICE = {
     errno.ENOSPC: "free space in that file system",
@@ -26,6 +26,10 @@ def explain(error: OSError, doing: str) -> DiskError:
     failure = from_os_error(error, doing)
     if error.errno in (errno.ENOTDIR, errno.ELOOP):
         failure = Invalid(str(failure))
+    elif error.errno == errno.EIO:
+        # The medium is bad.  A repeat does not help, and as Unavailable clients would go on repeating until their time
+        # is up, for every bad block.
+        failure = Corrupt(str(failure))
     advice = _ADVICE.get(error.errno or 0)
     return type(failure)(f"{failure}; {advice}") if advice else failure
 
