@@ -13,8 +13,9 @@ from g2disk.errors import Corrupt, DiskError, Fenced, Internal, OutOfSpace, Unav
 from g2disk.remote import codec, methods
 from g2disk.remote.connection import Connection
 from g2disk.remote.negotiation import open_remote_disk
-from g2disk.remote.pb import disk_pb2, reference_pb2
+from g2disk.remote.pb import catalogue_pb2, disk_pb2, reference_pb2
 from g2disk.remote.status import KIND_KEY
+from g2disk.stores.remote import RemoteStore
 
 Answer = Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]
 
@@ -82,6 +83,7 @@ EXTENTS = methods.EXTENTS.path
         {"size": (1 << 64) - 1},
         {"size": 1 << 63},
         {"minimum_block": 3},
+        {"preferred_block": 3000},
         {"minimum_block": 1 << 20},
         {"minimum_block": 4096, "size": 512},
     ],
@@ -299,3 +301,13 @@ async def test_requests_to_a_foreign_server_stay_below_its_message_limit() -> No
         await disk.write(100, bytes(5 << 20))
 
     assert {100 + (index << 20): 1 << 20 for index in range(5)} == received
+
+
+async def test_a_list_without_end_is_corrupt() -> None:
+    """A server that sends the same page for ever does not keep a client for ever."""
+    page = catalogue_pb2.ListReply(disks=[catalogue_pb2.DiskEntry(name="d", size=512)], next_page_token="d")
+    async with server({methods.LIST.path: saying(page.SerializeToString())}) as connection:
+        store = RemoteStore(connection.endpoint, 5)
+        with pytest.raises(Corrupt, match="no end"):
+            await store.list()
+        await store.close()

@@ -196,6 +196,7 @@ def test_a_daemon_serves_over_tcp_from_a_unix_endpoint(tmp_path: Path) -> None:
         (["endpoint={server}", "timeout=soon"], "is no time"),
         (["endpoint={server}", "timeout=0"], "is no time"),
         (["endpoint={server}", "timeout=nan"], "is no time"),
+        (["endpoint={server}", "timeout=1e10"], "is no time"),
         (["endpoint={server}", "readonly=maybe"], "neither true nor false"),
         (["endpoint={server}", "colour=red"], "no parameter 'colour'"),
     ],

@@ -18,7 +18,18 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from g2disk.cli.exit_codes import EXIT_CODE
 from g2disk.disk import Disk
-from g2disk.errors import Busy, DiskError, Exists, Internal, Invalid, NotFound, OutOfRange, OutOfSpace, ReadOnly
+from g2disk.errors import (
+    Busy,
+    DiskError,
+    Exists,
+    Internal,
+    Invalid,
+    NotFound,
+    OutOfRange,
+    OutOfSpace,
+    ReadOnly,
+    Unavailable,
+)
 from g2disk.remote import methods
 from g2disk.remote.codec import ReferenceWrite, WriteRequest
 from g2disk.remote.connection import Connection
@@ -125,6 +136,42 @@ async def test_signals_drain_flush_and_exit_0(tmp_path: Path, number: signal.Sig
         assert 0 == status
         log = server.process.log_text()
         assert log.index("write finished") < log.index("flushed")
+
+
+async def test_a_second_signal_ends_a_server_whose_disk_is_stuck(tmp_path: Path) -> None:
+    """A request that never ends holds the drain up; who asks twice is not kept waiting."""
+    with target_server(tmp_path, f"{DISKS}:StuckDisk") as server:
+        async with opened(server.endpoint) as disk:
+            reading = asyncio.create_task(disk.read(0, 512))
+            log = server.process.log_text
+            await asyncio.to_thread(wait_until, "the read is there", lambda: "read started" in log())
+            server.process.popen.send_signal(signal.SIGTERM)
+            await asyncio.to_thread(wait_until, "it drains", lambda: "stopping" in log())
+            server.process.popen.send_signal(signal.SIGTERM)
+            status = await asyncio.to_thread(server.process.popen.wait, 20)
+
+            assert -signal.SIGTERM == status
+            with pytest.raises(Unavailable):
+                await asyncio.wait_for(reading, 40)
+
+
+def test_a_signal_while_the_disk_is_being_made_ends_the_server(tmp_path: Path) -> None:
+    """Before anything is served there is nothing to finish."""
+    command = [G2DISK, "serve", f"{DISKS}:stalls", "--listen", "127.0.0.1:0"]
+    with running(command, tmp_path) as process:
+        wait_until("the disk is being made", lambda: "being made" in process.log_text(), process)
+
+        assert -signal.SIGTERM == process.stop()
+
+
+def test_a_server_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    """The soft limit of open files, 1024 by default, does not limit the disks."""
+    command = ["bash", "-c", f"ulimit -Sn 64; exec {G2DISK} serve file:{tmp_path}/store --listen 127.0.0.1:0"]
+    with running(command, tmp_path, ready="^g2disk: serving") as process:
+        limits = Path(f"/proc/{process.popen.pid}/limits").read_text()
+        soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
+
+        assert min(int(hard), 1 << 20) == int(soft)
 
 
 def test_what_cannot_be_served_is_one_line_and_an_exit_code(tmp_path: Path) -> None:

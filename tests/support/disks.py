@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 
 from g2disk.clock import SystemClock
 from g2disk.disk import Buffer, Disk
@@ -77,6 +78,17 @@ class Plain:
         self._data[offset : offset + len(data)] = data
 
 
+class StuckDisk:
+    """Its reads never end, in a thread that nothing can interrupt."""
+
+    size = 1 << 20
+
+    def read(self, offset: int, length: int) -> bytes:
+        print("read started", file=sys.stderr, flush=True)
+        threading.Event().wait()
+        return b""
+
+
 class NoDisk:
     """Lacks everything."""
 
@@ -84,6 +96,13 @@ class NoDisk:
 def refuses(colour: str = "red") -> Disk:
     """A factory that refuses its argument."""
     raise Invalid(f"there is no disk in {colour}; take blue")
+
+
+def stalls() -> Disk:
+    """A factory that never gets done."""
+    print("being made", file=sys.stderr, flush=True)
+    threading.Event().wait()
+    raise AssertionError
 
 
 def breaks() -> Disk:

@@ -211,6 +211,11 @@ class RemoteDisk(Disk):
             minimum & (minimum - 1) == 0 and minimum <= 65536 and said.size % minimum == 0,
             f"a smallest block of {minimum} bytes was described, for a disk of {said.size} bytes",
         )
+        check_reply(
+            self._connection,
+            said.preferred_block & (said.preferred_block - 1) == 0,
+            f"a preferred block of {said.preferred_block} bytes was described",
+        )
         self._name, self._identity = said.disk, said.identity
         transfer = min(said.maximum_transfer or SAFE_TRANSFER, MAXIMUM_REQUEST)
         self._transfer = max(transfer - transfer % minimum, minimum)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from g2disk.disk import Disk
 from g2disk.errors import Fenced
-from g2disk.remote.connection import Connection, UnknownMethod
+from g2disk.remote.connection import Connection, UnknownMethod, check_reply
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.remote.methods import CREATE, DELETE, GET, LIST, RESIZE
@@ -47,6 +47,8 @@ class RemoteStore(Store):
             entries += map(_entry, reply.disks)
             if not reply.next_page_token:
                 return entries, reply.default_disk
+            goes_on = bool(reply.disks) and reply.next_page_token != token
+            check_reply(self.connection, goes_on, "the list of disks has no end")
             token = reply.next_page_token
 
     async def get(self, name: str) -> DiskEntry:

@@ -28,7 +28,6 @@ class Gateway:
         self._store = self.bridge.call(self._connect)
 
     async def _connect(self) -> RemoteStore:
-        self._opening = asyncio.Lock()
         return RemoteStore(self._parameters.endpoint, self._parameters.timeout)
 
     def open(self, export: str) -> Disk:
@@ -57,17 +56,16 @@ class Gateway:
         self.bridge.close()
 
     async def _open(self, name: str) -> Disk:
-        async with self._opening:
-            disk = self._disks.get(name)
-            if disk is None:
-                disk = await open_remote_disk(self._store.connection, name, wait=True)
-                # One object for the default disk, whether it is asked for by its name or without one.
-                if isinstance(disk, RemoteDisk):
-                    disk = self._disks.setdefault(disk.name, disk)
-                self._disks[name] = disk
-            elif isinstance(disk, RemoteDisk):
-                await disk.refresh()
-            return disk
+        disk = self._disks.get(name)
+        if disk is None:
+            disk = await open_remote_disk(self._store.connection, name, wait=True)
+            # The first object is everybody's, also where the default disk is asked for with and without its name.
+            if isinstance(disk, RemoteDisk):
+                disk = self._disks.setdefault(disk.name, disk)
+            disk = self._disks.setdefault(name, disk)
+        elif isinstance(disk, RemoteDisk):
+            await disk.refresh()
+        return disk
 
 
 def can_share(info: DiskInfo) -> bool:

@@ -16,6 +16,9 @@ timeout=SECONDS               how long a request waits for a server that is away
 readonly=BOOL                 take no writes (default false)"""
 """For people, a line each."""
 
+_LONGEST = 1e9
+"""Seconds; gRPC's deadlines end in the year 2262."""
+
 _TRUE, _FALSE = {"1", "true", "t", "yes", "y", "on"}, {"0", "false", "f", "no", "n", "off"}
 
 
@@ -55,8 +58,10 @@ def _seconds(value: str) -> float:
         seconds = float(value)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise Invalid(f"timeout={value} is no time; give seconds, more than 0, such as timeout=30")
+    if not 0 < seconds <= _LONGEST:
+        raise Invalid(
+            f"timeout={value} is no time; give seconds, more than 0 and up to {_LONGEST:g}, such as timeout=30"
+        )
     return seconds
 
 
