@@ -139,11 +139,14 @@ async def test_resizing_keeps_what_remains_and_adds_zeroes(store: FileStore) -> 
 
 
 async def test_nothing_is_written_behind_a_shrunken_end(store: FileStore) -> None:
-    """Writes that are under way when the disk shrinks leave nothing behind its end."""
+    """Requests of many writes that are under way when the disk shrinks leave nothing behind its end."""
     await store.create("a", 64 * MIB)
     disk = await store.open("a")
+    assert isinstance(disk, FileDisk)
+    disk._zeroes_ranges = False  # as where zeroes must be written
     for _ in range(3):
-        writes = [asyncio.create_task(disk.write(number * 16 * MIB, bytes(16 * MIB))) for number in range(4)]
+        requests = [disk.zero(number * 16 * MIB, 16 * MIB, may_trim=False) for number in range(4)]
+        writes = [asyncio.create_task(request) for request in requests]
         await turns(1)
         await store.resize("a", 512)
         assert os.stat(f"{store.url[5:]}/a/data").st_size == 512
@@ -240,6 +243,21 @@ async def test_what_is_not_a_disk_is_left_alone(store: FileStore) -> None:
     await store.close()
     await (await FileStore.at(path)).close()
     assert files(path) == before
+
+
+async def test_the_default_disk_is_found_without_a_look_at_all_others(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that name no disk cost the same, however many disks there are."""
+    for name in ("a", "default"):
+        await store.create(name, MIB)
+
+    def names() -> list[str]:
+        raise AssertionError("all disks were listed")
+
+    monkeypatch.setattr(store._directory, "names", names)
+
+    assert await store.default_name() == "default"
 
 
 async def test_the_default_name(store: FileStore) -> None:

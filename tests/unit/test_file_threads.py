@@ -88,6 +88,19 @@ async def test_work_to_the_end_is_finished_before_cancellation_is_told() -> None
     assert done == [True]
 
 
+async def test_all_who_wait_for_the_calls_of_a_moment_wait_for_them() -> None:
+    """A second one that waits, and one that waits for all to be idle, are not told that a call is over that is not."""
+    usage = Usage()
+    end = usage.begin()
+    waiting = [asyncio.ensure_future(wait()) for wait in (usage.over, usage.over, usage.idle)]
+    await turns(3)
+    assert not any(waiter.done() for waiter in waiting)
+
+    end()
+
+    await asyncio.gather(*waiting)
+
+
 async def test_usage_waits_for_the_calls_before_and_not_for_later_ones() -> None:
     """`over` returns when the calls that were counted before it have ended, though others go on."""
     usage = Usage()

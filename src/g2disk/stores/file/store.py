@@ -23,7 +23,7 @@ from g2disk.stores.file.metadata import Metadata
 from g2disk.stores.file.opening import open_directory, open_disk
 from g2disk.stores.file.threads import Crew
 from g2disk.stores.store import DiskEntry, Store
-from g2disk.units import check_disk_name, check_disk_size
+from g2disk.units import DEFAULT_DISK, check_disk_name, check_disk_size
 
 T = TypeVar("T")
 
@@ -84,6 +84,15 @@ class FileStore(Store):
     async def get(self, name: str) -> DiskEntry:
         """See `Store.get`.  Raises `Corrupt` for a damaged disk."""
         return await self._crew.run(self._entry, name)
+
+    async def default_name(self) -> str:
+        """See `Store.default_name`.  Requests without a name ask each time, so the others are only looked at if it has
+        to be: a disk of that name is the default one, whether it is the only one or not.
+        """
+        try:
+            return (await self.get(DEFAULT_DISK)).name
+        except NotFound:
+            return await super().default_name()
 
     async def open(self, name: str) -> Disk:
         """See `Store.open`.  Raises `Corrupt` for a damaged disk, `Denied`."""

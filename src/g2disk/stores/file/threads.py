@@ -116,6 +116,8 @@ class Usage:
 
     def __init__(self) -> None:
         self._era = _Era()
+        self._earlier: list[_Era] = []
+        """Those that somebody waits for; no call is added to them."""
 
     def begin(self) -> Callable[[], None]:
         """Count a call; what is returned is called when it is over."""
@@ -124,25 +126,33 @@ class Usage:
 
     async def over(self) -> None:
         """Return when all calls that were counted before this are over."""
-        era, self._era = self._era, _Era()
-        if era.calls:
-            era.waiter = asyncio.get_running_loop().create_future()
-            await era.waiter
+        self._earlier = [era for era in (*self._earlier, self._era) if era.calls]
+        self._era = _Era()
+        for era in tuple(self._earlier):
+            await era.over()
 
     async def idle(self) -> None:
         """Return when no call is left; for when only those in flight can begin others."""
-        while self._era.calls:
+        while self._era.calls or any(era.calls for era in self._earlier):
             await self.over()
 
 
 class _Era:
-    __slots__ = ("calls", "waiter")
+    __slots__ = ("calls", "waiters")
 
     def __init__(self) -> None:
         self.calls = 0
-        self.waiter: asyncio.Future[None] | None = None
+        self.waiters: list[asyncio.Future[None]] = []
 
     def leave(self) -> None:
         self.calls -= 1
-        if not self.calls and self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+        if not self.calls:
+            for waiter in self.waiters:
+                if not waiter.done():  # cancelled
+                    waiter.set_result(None)
+
+    async def over(self) -> None:
+        if self.calls:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.waiters.append(waiter)
+            await waiter
