@@ -11,13 +11,12 @@ import typer
 from g2disk.attach.attachment import Wish
 from g2disk.attach.attachment import attach as attach_disk
 from g2disk.attach.records import run_directory
-from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
+from g2disk.cli.options import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT, DiskName, Endpoint, Json, Timeout
 from g2disk.cli.output import note, print_json, print_line
 from g2disk.cli.running import run
 from g2disk.cli.status import attachment_document
 from g2disk.clock import SystemClock
 from g2disk.errors import Invalid
-from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 
 
 def attach(
@@ -33,10 +32,7 @@ def attach(
         int, typer.Option(min=1, max=64, metavar="N", help="Connections between kernel and gateway.")
     ] = 1,
     read_only: Annotated[bool, typer.Option("--read-only", help="Take no writes.")] = False,
-    timeout: Annotated[
-        float,
-        typer.Option(min=1, metavar="SECONDS", help="How long a request waits for a server that is away, then fails."),
-    ] = DEFAULT_TIMEOUT,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     endpoint: Endpoint = DEFAULT_ENDPOINT,
     json: Json = False,
 ) -> None:

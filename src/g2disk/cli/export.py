@@ -12,13 +12,14 @@ import typer
 
 from g2disk.cli.copying import Copy
 from g2disk.cli.local import LocalFile, create_file, open_device, remove, rename
-from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
+from g2disk.cli.options import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT, DiskName, Endpoint, Json, Timeout
 from g2disk.cli.output import copy_document, copy_line, note, print_json, print_line
 from g2disk.cli.progress import progress
 from g2disk.cli.running import run
 from g2disk.cli.server import connected
 from g2disk.clock import SystemClock
 from g2disk.errors import Exists, Invalid, NotFound, from_os_error
+from g2disk.stores.remote import RemoteStore
 
 
 def export(
@@ -26,6 +27,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, or with --force a block device.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file or a block device that is there.")] = False,
     verify: Annotated[bool, typer.Option(help="Read the file back and compare.")] = True,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     endpoint: Endpoint = DEFAULT_ENDPOINT,
     json: Json = False,
 ) -> None:
@@ -34,7 +36,7 @@ def export(
     A disk that is written meanwhile gives a mixture of old and new; detach it first.
     """
     path = _target(file, force)
-    size, data = run(_export(name, path, force, verify, endpoint))
+    size, data = run(_export(name, path, force, verify, connected(endpoint, timeout)))
     if json:
         print_json(copy_document(file, name, size, data, verify))
     else:
@@ -53,8 +55,10 @@ def _target(file: Path, force: bool) -> Path:
     return path
 
 
-async def _export(name: str, path: Path, force: bool, verify: bool, endpoint: str) -> tuple[int, int]:
-    async with connected(endpoint) as store:
+async def _export(
+    name: str, path: Path, force: bool, verify: bool, server: AbstractAsyncContextManager[RemoteStore]
+) -> tuple[int, int]:
+    async with server as store:
         disk = await store.open(name)
         size = disk.info().size
         async with _destination(path, size, force) as destination:

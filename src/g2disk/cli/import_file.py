@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import typer
 from g2disk.cancellation import to_the_end
 from g2disk.cli.copying import Copy
 from g2disk.cli.local import LocalFile, open_source
-from g2disk.cli.options import DEFAULT_ENDPOINT, Endpoint, Json
+from g2disk.cli.options import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT, Endpoint, Json, Timeout
 from g2disk.cli.output import copy_document, copy_line, note, print_json, print_line
 from g2disk.cli.progress import progress
 from g2disk.cli.running import run
@@ -32,21 +32,24 @@ def import_file(
         bool, typer.Option("--force", help="Overwrite a disk that is there; behind FILE's end it is zeroed.")
     ] = False,
     verify: Annotated[bool, typer.Option(help="Read the disk back and compare.")] = True,
+    timeout: Timeout = DEFAULT_TIMEOUT,
     endpoint: Endpoint = DEFAULT_ENDPOINT,
     json: Json = False,
 ) -> None:
     """Copy a file to a new disk: holes and zeroes stay holes, and what was written is read back and compared."""
-    size, data = run(_import(file, check_disk_name(name), force, verify, endpoint))
+    size, data = run(_import(file, check_disk_name(name), force, verify, connected(endpoint, timeout)))
     if json:
         print_json(copy_document(file, name, size, data, verify))
     else:
         print_line(f"imported {file} to {name}: {copy_line(size, data, verify)}")
 
 
-async def _import(file: Path, name: str, force: bool, verify: bool, endpoint: str) -> tuple[int, int]:
+async def _import(
+    file: Path, name: str, force: bool, verify: bool, server: AbstractAsyncContextManager[RemoteStore]
+) -> tuple[int, int]:
     source = open_source(file)
     try:
-        async with connected(endpoint) as store, _destination(store, source, file, name, force) as (disk, clean):
+        async with server as store, _destination(store, source, file, name, force) as (disk, clean):
             source.size = disk.info().size
             copy = Copy(source, disk, source.size, clean)
             clock = SystemClock()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from g2disk.remote.endpoint import DEFAULT_ENDPOINT
+from g2disk.remote.endpoint import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT
 
 Endpoint = Annotated[
     str,
@@ -22,8 +22,14 @@ Endpoint = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; sizes are bytes.")]
 
+Timeout = Annotated[
+    float,
+    typer.Option(min=1, metavar="SECONDS", help="How long a request waits for a server that is away, then fails."),
+]
+"""Defaults to `DEFAULT_TIMEOUT`."""
+
 DiskName = Annotated[str, typer.Argument(metavar="NAME", help="The disk; '' is the server's default disk.")]
 
 Size = Annotated[str, typer.Argument(metavar="SIZE", help="Bytes, or with a unit: 5MiB, 10G, 1EiB, up to 8EiB.")]
 
-__all__ = ["DEFAULT_ENDPOINT", "DiskName", "Endpoint", "Json", "Size"]
+__all__ = ["DEFAULT_ENDPOINT", "DEFAULT_TIMEOUT", "DiskName", "Endpoint", "Json", "Size", "Timeout"]

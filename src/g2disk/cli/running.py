@@ -9,6 +9,11 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from g2disk.cli.output import note
+
+_PATIENCE = 2.0
+"""Seconds that undoing may take without a word."""
+
 Result = TypeVar("Result")
 
 
@@ -38,6 +43,7 @@ async def _until_signal(work: Coroutine[Any, Any, Result]) -> Result:
         if not received:
             received.append(number)
             task.cancel()
+            loop.call_later(_PATIENCE, note, "ending; what is under way is waited for, up to the timeout")
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

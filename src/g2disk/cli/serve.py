@@ -30,6 +30,8 @@ from g2disk.stores.opening import DEFAULT_STORE, open_store
 from g2disk.stores.store import Store
 from g2disk.units import check_disk_name, check_disk_size, format_size, parse_size
 
+_log = logging.getLogger(__name__)
+
 DRAIN_SECONDS = 30.0
 """How long requests in flight may take when the server is told to stop."""
 
@@ -134,7 +136,8 @@ async def _serve(
         addresses = await server.start()
         typer.echo(f"g2disk: serving {await _summary(store)} on {', '.join(addresses)}; {_next_step(addresses[0])}")
         await stop.wait()
-        typer.echo("g2disk: stopping: finishing requests in flight; a second signal ends them", err=True)
+        # Logged, as that never fails: Ctrl-C may have ended who reads it, and requests are to be finished all the same.
+        _log.info("g2disk: stopping: finishing requests in flight; a second signal ends them")
         await server.drain(DRAIN_SECONDS)
     finally:
         await store.close()
