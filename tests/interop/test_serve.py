@@ -138,6 +138,13 @@ async def test_signals_drain_flush_and_exit_0(tmp_path: Path, number: signal.Sig
         assert log.index("write finished") < log.index("flushed")
 
 
+def test_a_server_whose_log_nobody_reads_still_drains(tmp_path: Path) -> None:
+    """Ctrl-C also ends a `tee` that reads the log: the server finishes its requests all the same, and exits with 0."""
+    serve = f"{G2DISK} serve memory: --disk d=1MiB --listen 127.0.0.1:0"
+    with running(["bash", "-c", f"exec {serve} 2> >(true)"], tmp_path, ready="^g2disk: serving") as process:
+        assert 0 == process.stop(signal.SIGINT)
+
+
 async def test_a_second_signal_ends_a_server_whose_disk_is_stuck(tmp_path: Path) -> None:
     """A request that never ends holds the drain up; who asks twice is not kept waiting."""
     with target_server(tmp_path, f"{DISKS}:StuckDisk") as server:
