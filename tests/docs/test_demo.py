@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +12,22 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
+from tests.support.processes import running
 
 pytestmark = pytest.mark.timeout(200)
 
 DEMO = ROOT / "scripts" / "demo"
 
 
+def programs() -> str:
+    """PATH as ./dev sets it."""
+    return f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
+
+
 def demo(directory: Path, command: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
     return subprocess.run(
         ["bash", "-c", command],
-        env={**os.environ, "PATH": f"{path}:{programs}" if path else programs, "TMPDIR": str(directory)},
+        env={**os.environ, "PATH": f"{path}:{programs()}" if path else programs(), "TMPDIR": str(directory)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -103,4 +109,16 @@ def test_a_step_that_fails_stops_the_demo_with_the_reason(tmp_path: Path) -> Non
     assert "demo: failed: 'mkfs.ext4 -q disk.img' ended with exit status 5" in done.stdout or "/dev/nbd" in done.stdout
     assert "demo: stopped with exit status 1; everything was taken down" in done.stdout
     assert "e2fsck" not in done.stdout
+    assert ([], [], []) == (list(work.iterdir()), mounts_below(work), processes_below(work))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_takes_everything_down(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C in the middle, with a disk attached, leaves no process, mount or file."""
+    environment = {"TMPDIR": str(tmp_path / "work"), "PATH": programs()}
+    (tmp_path / "work").mkdir()
+    with running([str(DEMO)], tmp_path, env=environment, ready=r"^\$ mkfs.ext4") as process:
+        assert 128 + number == process.stop(number)
+        assert "everything was taken down" in process.log_text()
+    work = tmp_path / "work"
     assert ([], [], []) == (list(work.iterdir()), mounts_below(work), processes_below(work))

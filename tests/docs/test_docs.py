@@ -60,6 +60,7 @@ def test_code_shown_from_a_file_stands_there(page: Page) -> None:
             assert block.text in (ROOT / block.options["file"]).read_text(), f"{page.name}:{block.line}"
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("page", [page for page in PAGES if page.runnable() and not page.for_vm], ids=by_name)
 def test_the_examples_of_a_page_run(page: Page, tmp_path: Path) -> None:
     """Typed in order, every example of the page succeeds."""
@@ -122,7 +123,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=50,
+            timeout=100,
         )
 
         assert 0 == done.returncode, f"{self._page.name}:{block.line}:\n{done.stdout}"
