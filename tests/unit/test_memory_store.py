@@ -166,6 +166,18 @@ async def test_cleared_memory_is_used_again() -> None:
     assert disk.chunks == 0
 
 
+async def test_memory_is_zeroes_again_when_it_is_used_again() -> None:
+    """Chunks that were dropped with all others show nothing of their bytes in their next place."""
+    disk = MemoryDisk(4 * CHUNK)
+    await disk.write(0, b"a" * (4 * CHUNK))
+    view = await disk.read(0, CHUNK)  # keeps the arena
+    await disk.trim(0, disk.size)
+    for number in range(4):
+        await disk.write(number * CHUNK, b"b")
+        assert bytes(await disk.read(number * CHUNK, CHUNK)) == b"b" + bytes(CHUNK - 1)
+    assert len(view) == CHUNK
+
+
 async def test_an_arena_without_chunks_is_unmapped() -> None:
     """When the last chunk is trimmed and no view is left, the address space goes back too."""
     disk = MemoryDisk(MAXIMUM_DISK_SIZE)
