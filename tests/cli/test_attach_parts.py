@@ -1,0 +1,165 @@
+"""What attach is built on: processes that outlive us, the directory of attachments, and who uses what."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from g2disk.attach.processes import Process, last_error, run, start
+from g2disk.attach.records import Attachment, RunDirectory, Slot
+from g2disk.attach.usage import mounted_at, openers
+from g2disk.errors import Busy, Corrupt, Denied, Unavailable, Unsupported
+from tests.support.processes import wait_until
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[Process]:
+    """A process that was started to outlive us."""
+    process = start(["sleep", "1000"], tmp_path / "log")
+    yield process
+    if process.is_alive():
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def attachment(disk: str = "a") -> Attachment:
+    return Attachment(disk=disk, endpoint="127.0.0.1:1", identity=disk, size=512, read_only=False, kind="fuse")
+
+
+def test_a_started_process_is_nobodys_child(sleeper: Process) -> None:
+    """Another session, another parent and the root directory: nothing that ends with us, or that we block, is its."""
+    # The launcher waits until its own end before it becomes the command.
+    wait_until("sleep runs", lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n")
+    fields = Path(f"/proc/{sleeper.pid}/stat").read_text().rpartition(")")[2].split()
+
+    assert os.getpid() != int(fields[1])
+    assert sleeper.pid == int(fields[3])
+    assert "/" == os.readlink(f"/proc/{sleeper.pid}/cwd")
+    assert sleeper.is_alive()
+
+
+async def test_a_process_is_ended(sleeper: Process) -> None:
+    """Ended means that it is gone; ending it again is nothing."""
+    await sleeper.end(10)
+
+    assert not sleeper.is_alive()
+    await sleeper.end(10)
+
+
+async def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """After the time that it was given."""
+    process = start(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1000; done"], tmp_path / "log")
+    wait_until("the trap is set", lambda: "ready" in (tmp_path / "log").read_text())
+    await process.end(0.1)
+
+    assert not process.is_alive()
+
+
+async def test_another_process_with_the_same_pid_is_left_alone(sleeper: Process) -> None:
+    """A pid alone is not enough to be ended."""
+    other = Process(sleeper.pid, sleeper.started + 1)
+    await other.end(0.1)
+
+    assert not other.is_alive()
+    assert sleeper.is_alive()
+
+
+async def test_a_command_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    """And is an error that names it."""
+    pids: list[int] = []
+    with pytest.raises(Unavailable, match=r"sleep did not end within 0.1 s"):
+        await run(["sleep", "1000"], 0.1, on_start=pids.append)
+
+    assert not Process.of(pids[0]).is_alive()
+
+
+async def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """With what to install."""
+    with pytest.raises(Unsupported, match="no-such-program is not installed; apt-get install"):
+        await run(["no-such-program"], 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nbdkit: error: one\nnbdkit: g2disk: error: two\nbye\n", "two"),
+        ("Error: Failed to setup device, check dmesg\nExiting.\n", "Failed to setup device, check dmesg"),
+        ("just this\n", "just this"),
+        ("", "it said nothing"),
+    ],
+)
+def test_the_telling_line_of_a_log_is_found(tmp_path: Path, text: str, reason: str) -> None:
+    """The last line that speaks of an error, without the names before it."""
+    (tmp_path / "log").write_text(text)
+
+    assert reason == last_error(tmp_path / "log")
+
+
+def test_slots_are_taken_once(tmp_path: Path) -> None:
+    """Two at a time get two directories; one that was given back is used again."""
+    directory = RunDirectory(tmp_path / "run")
+    with directory.new() as one, directory.new() as two:
+        assert [one.path.name, two.path.name] == ["1", "2"]
+        one.save(attachment("a"))
+        two.save(attachment("b"))
+    with directory.new() as three:
+        assert "3" == three.path.name
+        three.remove()
+    with directory.locked(tmp_path / "run" / "1") as one:
+        one.remove()
+    with directory.new() as again:
+        assert "1" == again.path.name
+    assert ["b"] == [found.disk for _, found in directory.all()]
+
+
+def test_an_attachment_is_changed_by_one_command_at_a_time(tmp_path: Path) -> None:
+    """The second one is told to wait."""
+    directory = RunDirectory(tmp_path / "run")
+    with directory.new() as slot:
+        slot.save(attachment())
+        with pytest.raises(Busy, match="another g2disk command"), directory.locked(slot.path):
+            pass
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    """Every field comes back, and damage is an error that says where."""
+    slot = Slot(tmp_path)
+    full = msgspec.structs.replace(attachment(), target="/x", gateway=Process(1, 2), made_file=True, owner="7")
+    slot.save(full)
+
+    assert full == slot.load()
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(Corrupt, match=r"state\.json is damaged"):
+        slot.load()
+
+
+def test_a_link_is_no_run_directory(tmp_path: Path) -> None:
+    """Who can put a link there could lead us anywhere."""
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "run").symlink_to(tmp_path / "real")
+
+    with pytest.raises(Denied, match="G2DISK_RUN_DIR"), RunDirectory(tmp_path / "run").new():
+        pass
+
+
+def test_who_has_a_file_open_is_found(tmp_path: Path, sleeper: Process) -> None:
+    """By the open file, not by its name on a command line; this process does not count."""
+    (tmp_path / "other").touch()
+
+    with (tmp_path / "other").open():
+        assert [] == openers(tmp_path / "other")
+    assert [f"{sleeper.pid} (sleep)"] == openers(tmp_path / "log")
+
+
+def test_what_is_mounted_is_found_by_number_and_by_name() -> None:
+    """The root of this system, by the number of its device; a file system without a device, by its source."""
+    status = os.stat("/")
+    number = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
+
+    assert "/" in mounted_at(number, "")
+    assert "/proc" in mounted_at("", "proc")
+    assert [] == mounted_at("999:999", "nothing")
