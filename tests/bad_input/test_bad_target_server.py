@@ -274,6 +274,22 @@ async def test_an_instance_that_is_left_out_is_not_compared() -> None:
             await disk.flush()
 
 
+async def test_a_server_without_flush_may_change_its_instance() -> None:
+    """Nothing is ever unflushed there, so a restart between two writes is no loss."""
+    instances = iter(["a", "b"])
+
+    async def write(_request: bytes, _context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        return disk_pb2.WriteReply(instance=next(instances)).SerializeToString()
+
+    said = disk_pb2.DescribeReply(disk="d", identity="one", instance="a", size=1 << 20)
+    async with server({DESCRIBE: saying(said.SerializeToString()), WRITE: write}) as connection:
+        disk = await open_remote_disk(connection)
+        await disk.write(0, b"x", fua=True)
+
+        await disk.write(0, b"x")
+        await disk.flush()
+
+
 async def test_another_disk_under_the_same_name_ends_the_disk() -> None:
     """FAILED_PRECONDITION means another disk: no later request is even sent."""
     answers = {DESCRIBE: describing(), READ: refusing(grpc.StatusCode.FAILED_PRECONDITION)}

@@ -247,7 +247,12 @@ class RemoteDisk(Disk):
             raise ReadOnly(f"{self._name!r} at {self._connection.endpoint} is read-only; serve it for writing")
 
     def _acknowledged(self, instance: str, durable: bool) -> None:
-        """Note a write's reply: it is to be covered by a flush that the same instance answers."""
+        """Note a write's reply: it is to be covered by a flush that the same instance answers.
+
+        Without a flush there is nothing to compare: what was answered is durable already, or nothing ever is.
+        """
+        if not self._info.flush:
+            return
         if self._unflushed and instance not in ("", self._unflushed):
             raise self._lost()
         if not durable:
