@@ -52,11 +52,23 @@ async def test_a_process_is_ended(sleeper: Process) -> None:
 
 async def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     """After the time that it was given."""
-    process = start(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1000; done"], tmp_path / "log")
+    process = start(["sh", "-c", "trap '' TERM; echo ready; exec sleep 1000"], tmp_path / "log")
     wait_until("the trap is set", lambda: "ready" in (tmp_path / "log").read_text())
     await process.end(0.1)
 
     assert not process.is_alive()
+
+
+async def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
+    """A child that does not end by itself is killed."""
+    script = "sh -c 'trap \"\" TERM; exec sleep 1000' & echo $!; exec sleep 1000"
+    process = start(["sh", "-c", script], tmp_path / "log")
+    wait_until("the child is known", lambda: (tmp_path / "log").read_text().endswith("\n"))
+    child = Process.of(int((tmp_path / "log").read_text()))
+    await process.end(10)
+
+    assert not process.is_alive()
+    assert not child.is_alive()
 
 
 async def test_another_process_with_the_same_pid_is_left_alone(sleeper: Process) -> None:

@@ -58,24 +58,30 @@ class Process(msgspec.Struct, frozen=True):
             os.close(descriptor)
 
     async def end(self, timeout: float) -> None:
-        """Have it end: SIGTERM, and SIGKILL after `timeout` seconds.  Nothing where it ended already.
+        """Have it end, and what it started in its session: SIGTERM, and SIGKILL after `timeout` seconds or when it has
+        ended and left something.  Nothing where it ended already.
 
-        The signals reach this process or none, even if its pid was given to another one.
+        The signals reach these processes or none, even if a pid was given to another one.
         """
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                descriptor = os.pidfd_open(self.pid)
-            except ProcessLookupError:
-                return
-            try:
-                if not self.is_alive():
-                    return
-                signal.pidfd_send_signal(descriptor, number)
-                if await _readable(descriptor, timeout):
-                    return
-            finally:
-                os.close(descriptor)
-        raise Unavailable(f"process {self.pid} did not end within {timeout:g} s of being killed; see what blocks it")
+        others = [process for process in _session(self.pid) if process != self] if self.is_alive() else []
+        if not (await self.send(signal.SIGTERM, timeout) or await self.send(signal.SIGKILL, timeout)):
+            raise Unavailable(f"process {self.pid} did not end within {timeout:g} s of being killed; see `dmesg`")
+        for process in others:
+            await process.send(signal.SIGKILL, timeout)
+
+    async def send(self, number: signal.Signals, timeout: float) -> bool:
+        """Send a signal and wait, at most `timeout` seconds, for its end; whether it has ended."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            if not self.is_alive():
+                return True
+            signal.pidfd_send_signal(descriptor, number)
+            return await _readable(descriptor, timeout)
+        finally:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +161,26 @@ def _telling(output: str) -> str:
     return _ERROR.split(errors[-1])[-1] if errors else ""
 
 
+def _session(session: int) -> list[Process]:
+    """The processes of a session."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [Process.of(pid) for pid in pids if (fields := _fields(pid)) and int(fields[3]) == session]
+
+
 def _started(pid: int) -> int | None:
     """When the process of that pid started; None where there is none, or only a zombie."""
+    fields = _fields(pid)
+    return None if fields is None or fields[0] in "ZX" else int(fields[19])
+
+
+def _fields(pid: int) -> list[str] | None:
+    """What /proc/PID/stat says behind the name, the state first; None where there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The name in parentheses may hold anything, spaces and parentheses too.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return text.rpartition(")")[2].split()
 
 
 async def _readable(descriptor: int, timeout: float) -> bool:

@@ -98,6 +98,8 @@ def _invoke() -> int:
         if isinstance(error.__context__, BrokenPipeError):
             raise error.__context__ from None
         raise
+    if code == SIGNALLED + signal.SIGINT:
+        raise Abort  # a Ctrl-C before the command had begun, which Typer makes a mere exit code
     return code if isinstance(code, int) else 0
 
 
