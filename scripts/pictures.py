@@ -11,6 +11,7 @@ import sys
 import tomllib
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -129,16 +130,29 @@ def chain() -> str:
 
 def layers() -> str:
     """The packages, importers above what they import."""
-    rows = [[name.strip(" ()") for name in row.split("|")] for row in _layers()]
-    picture = Picture(860, 20 + 56 * len(rows), "The packages of g2disk: imports point down only")
-    for number, names in enumerate(rows):
-        width = 820 // len(names) - 10 * (len(names) - 1)
-        for column, name in enumerate(names):
-            x, y = 20 + column * (width + 20), 12 + 56 * number
-            picture.box(x, y, width, 48, "", fill=WAIST if name == "disk" else OURS)
-            picture.text(x + 14, y + 20, name, anchor="start", bold=True)
-            picture.text(x + 14, y + 38, _summary(name, width // 7), anchor="start", color=FAINT, size=12)
+    boxes: list[tuple[int, int, int, str, list[str]]] = []
+    y = 12
+    for row in _layers():
+        names = [name.strip(" ()") for name in row.split("|")]
+        width = (820 - 20 * (len(names) - 1)) // len(names)
+        about = [wrap(_summary(name), width // 7) for name in names]
+        boxes += [(20 + n * (width + 20), y, width, name, about[n]) for n, name in enumerate(names)]
+        y += 40 + 16 * max(map(len, about))
+    picture = Picture(860, y + 4, "The packages of g2disk: imports point down only")
+    for (x, top, width, name, lines), height in zip(boxes, _heights(boxes), strict=True):
+        picture.box(x, top, width, height, "", fill=WAIST if name == "disk" else OURS)
+        picture.text(x + 14, top + 20, name, anchor="start", bold=True)
+        for number, line in enumerate(lines):
+            picture.text(x + 14, top + 38 + 16 * number, line, anchor="start", color=FAINT, size=12)
     return picture.svg()
+
+
+def _heights(boxes: list[tuple[int, int, int, str, list[str]]]) -> list[int]:
+    """Boxes in one row are as high as the one with the most lines."""
+    most: dict[int, int] = {}
+    for _, top, _, _, lines in boxes:
+        most[top] = max(most.get(top, 1), len(lines))
+    return [32 + 16 * most[top] for _, top, *_ in boxes]
 
 
 def _layers() -> list[str]:
@@ -147,14 +161,11 @@ def _layers() -> list[str]:
     return next(list(rule["layers"]) for rule in rules if rule["type"] == "layers")
 
 
-def _summary(name: str, most: int) -> str:
-    """The first line of a package's or a module's docstring, its last clauses left out where it is too long."""
+def _summary(name: str) -> str:
+    """The first line of a package's or a module's docstring."""
     file = PACKAGE / name / "__init__.py" if (PACKAGE / name).is_dir() else PACKAGE / f"{name}.py"
     docstring = ast.get_docstring(ast.parse(file.read_text())) or ""
-    line = docstring.split("\n")[0].rstrip(".").replace("`", "")
-    while len(line) > most and (end := max(line.rfind(","), line.rfind(":"))) > 0:
-        line = line[:end]
-    return line
+    return docstring.split("\n")[0].rstrip(".").replace("`", "")
 
 
 def draw(target: Path) -> None:
