@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,7 +75,10 @@ async def _detach_device(attachment: Attachment, force: bool, clock: Clock) -> N
     if not force:
         await _refuse_in_use(attachment, lambda: device_users(device.name), clock)
         await _write_back(attachment)
-    await kernel.disconnect(device, clock)
+        await kernel.disconnect(device, clock)
+        return
+    with contextlib.suppress(Busy):  # whoever uses it sees errors from now on, and frees it in the end
+        await kernel.disconnect(device, clock, _GRACE)
 
 
 async def _detach_file(attachment: Attachment, force: bool, clock: Clock) -> None:

@@ -150,14 +150,16 @@ async def _connect(device: Device, socket: Path, options: Sequence[str], size: i
     return ""
 
 
-async def disconnect(device: Device, clock: Clock) -> None:
-    """Disconnect, and wait until the kernel has let go.  Raises `Busy` where something keeps it open."""
+async def disconnect(device: Device, clock: Clock, patience: float = PATIENCE) -> None:
+    """Disconnect, and wait until the kernel has let go.  Raises `Busy` when something keeps it open for longer than
+    `patience` seconds; the device fails all I/O then, and is free as soon as it is closed.
+    """
     done = await run(["nbd-client", "-d", device.path], PATIENCE)
-    deadline = clock.now() + PATIENCE
+    deadline = clock.now() + patience
     while device.owner():
         if clock.now() > deadline:
             raise Busy(
-                f"the kernel has not let go of {device.path} after {PATIENCE:g} s ({done.complaint()}); "
+                f"the kernel has not let go of {device.path} after {patience:g} s ({done.complaint()}); "
                 "end what has it open, then detach again"
             )
         await clock.sleep(0.02)
