@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.docs.pages import ROOT, Page, pages
 from tests.docs.test_docs import by_name
-from tests.vm.machine import Machine, boot
+from tests.vm.machine import Machine
 
 pytestmark = pytest.mark.timeout(600)  # emulated, Python starts in seconds
 
@@ -27,12 +25,6 @@ serve() { # READY COMMAND: start a server in place of the earlier one of that na
 }
 declare -A servers
 """
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    with boot() as running:
-        yield running
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if page.for_vm], ids=by_name)
