@@ -138,15 +138,21 @@ def start(command: Sequence[str | Path], log: Path, environment: Mapping[str, st
     """Start a process that outlives this one; see `g2disk.attach.launcher`.  Takes some milliseconds, and cannot be
     cancelled: nothing is started that nobody knows of.
     """
-    launching = subprocess.run(
-        [sys.executable, "-I", "-S", launcher.__file__, log, find_program(str(command[0])), *map(str, command[1:])],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
-        start_new_session=True,
-        timeout=_LAUNCH_PATIENCE,
-        check=True,
-    )
+    program = [find_program(str(command[0])), *map(str, command[1:])]
+    try:
+        launching = subprocess.run(
+            [sys.executable, "-I", "-S", launcher.__file__, log, *program],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+            timeout=_LAUNCH_PATIENCE,
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        raise Unavailable(
+            f"{program[0]} could not be started: {error}; see whether this machine is out of memory"
+        ) from error
     return Process.of(int(launching.stdout))
 
 
