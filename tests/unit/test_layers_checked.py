@@ -12,7 +12,7 @@ import pytest
 from g2disk.disk import MAXIMUM_RANGE, MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Extent
 from g2disk.disk.layers import Checked
 from g2disk.errors import DiskError, Internal, Invalid, OutOfRange, OutOfSpace, ReadOnly, Unavailable
-from g2disk.units import GIB, MIB
+from g2disk.units import GIB, MAXIMUM_DISK_SIZE, MIB
 
 HUGE = [1 << 63, (1 << 63) - 1, (1 << 64) - 1, 1 << 64, 1 << 100]
 
@@ -146,11 +146,22 @@ async def test_long_requests_are_refused() -> None:
             await disk.read(0, limit + 1)
         with pytest.raises(Invalid, match=f"pieces of at most {limit}"):
             await disk.write(0, bytes(limit + 1))
-    disk = Checked(Answers([Extent(0, MAXIMUM_RANGE)]))
+    disk = Checked(Answers())
+    await ask(disk, "zero", 0, MAXIMUM_RANGE)
+    with pytest.raises(Invalid, match=f"pieces of at most {MAXIMUM_RANGE}"):
+        await ask(disk, "zero", 0, MAXIMUM_RANGE + 1)
+
+
+async def test_what_costs_no_writes_may_be_as_long_as_the_disk() -> None:
+    """Trims, extents, hints, and zeroes where the disk has a way of its own."""
+
+    class Sparse(Answers):
+        def info(self) -> DiskInfo:
+            return DiskInfo(MAXIMUM_DISK_SIZE, zero=True)
+
+    disk = Checked(Sparse([Extent(0, MAXIMUM_DISK_SIZE)]))
     for operation in ("trim", "zero", "extents", "cache"):
-        await ask(disk, operation, 0, MAXIMUM_RANGE)
-        with pytest.raises(Invalid, match=f"pieces of at most {MAXIMUM_RANGE}"):
-            await ask(disk, operation, 0, MAXIMUM_RANGE + 1)
+        await ask(disk, operation, 0, MAXIMUM_DISK_SIZE)
 
 
 async def test_a_read_only_disk_is_not_asked_to_change() -> None:

@@ -12,8 +12,8 @@ MAXIMUM_REQUEST = 32 * MIB
 (NBD protocol, "Block size constraints")."""
 
 MAXIMUM_RANGE = 1 << 32
-"""The longest trim, zero, extents or cache request, in bytes, that every part takes in one piece; NBD's length field
-holds 32 bits."""
+"""Bytes that one request may zero where that is done by writing; just more than what a request of NBD can ask for, with
+its 32 bits of length.  What costs no writes, trims and extents among them, may be as long as the disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,6 @@ class Checked(Wrapper):
     async def trim(self, offset: int, length: int, fua: bool = False) -> None:
         """See `Disk.trim`."""
         self._check(offset, length, change="trim")
-        _check_range(length)
         if length:
             await ask(self._name, self.inner.trim, offset, length, fua)
 
@@ -60,15 +59,17 @@ class Checked(Wrapper):
         self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
     ) -> None:
         """See `Disk.zero`."""
-        self._check(offset, length, change="zero")
-        _check_range(length)
+        info = self._check(offset, length, change="zero")
+        if length > MAXIMUM_RANGE and not info.zero:
+            raise Invalid(
+                f"zeroing {length} bytes by writes is too long; split it into pieces of at most {MAXIMUM_RANGE}"
+            )
         if length:
             await ask(self._name, self.inner.zero, offset, length, fua, may_trim, fast)
 
     async def extents(self, offset: int, length: int) -> list[Extent]:
         """See `Disk.extents`; for length 0 there are none."""
         self._check(offset, length)
-        _check_range(length)
         if not length:
             return []
         extents = await ask(self._name, self.inner.extents, offset, length)
@@ -80,7 +81,6 @@ class Checked(Wrapper):
     async def cache(self, offset: int, length: int) -> None:
         """See `Disk.cache`."""
         self._check(offset, length)
-        _check_range(length)
         if length:
             await ask(self._name, self.inner.cache, offset, length)
 
@@ -118,11 +118,6 @@ def _check_request(info: DiskInfo, operation: str, length: int) -> None:
     if length > info.maximum_request:
         limit = info.maximum_request
         raise Invalid(f"a {operation} of {length} bytes is too long; split it into pieces of at most {limit}")
-
-
-def _check_range(length: int) -> None:
-    if length > MAXIMUM_RANGE:
-        raise Invalid(f"a range of {length} bytes is too long; split it into pieces of at most {MAXIMUM_RANGE}")
 
 
 def _length(data: Buffer) -> int:
