@@ -146,7 +146,12 @@ async def test_long_requests_are_refused() -> None:
             await disk.read(0, limit + 1)
         with pytest.raises(Invalid, match=f"pieces of at most {limit}"):
             await disk.write(0, bytes(limit + 1))
-    disk = Checked(Answers())
+
+    class Writing(Answers):
+        def info(self) -> DiskInfo:
+            return DiskInfo(8 * GIB, zero=False)
+
+    disk = Checked(Writing())
     await ask(disk, "zero", 0, MAXIMUM_RANGE)
     with pytest.raises(Invalid, match=f"pieces of at most {MAXIMUM_RANGE}"):
         await ask(disk, "zero", 0, MAXIMUM_RANGE + 1)
