@@ -6,12 +6,14 @@ Each test is a script as a person would type it, run in the virtual machine; wha
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
 from g2disk.cli.exit_codes import EXIT_CODE
 from g2disk.errors import Busy
 from g2disk.units import MAXIMUM_DISK_SIZE
+from tests.support.processes import PLUGIN
 from tests.vm.machine import Machine
 
 # Emulated, Python starts in seconds; the first test also waits for the machine, and once for the kernel's download.
@@ -24,14 +26,16 @@ BUSY = EXIT_CODE[Busy]
 SHELL = """
 serve() { # a target server in the background, ready when this returns
     coproc SERVER { exec g2disk serve "$@"; }
-    read -r line <&"${SERVER[0]}" && echo "$line"
+    read -r line <&"${SERVER[0]}"
+    echo "$line"
 }
 connect() { # the server's default disk as /dev/nbd1
-    nbdkit -U g2disk.sock -P nbdkit.pid python "$(g2disk plugin)" endpoint=localhost:8080
+    nbdkit -U g2disk.sock python "$PLUGIN" endpoint=localhost:8080
     nbd-client -unix g2disk.sock /dev/nbd1
 }
 forget() { # what the kernel still has in memory, so that the next read asks the disk
-    sync && echo 3 >/proc/sys/vm/drop_caches
+    sync
+    echo 3 >/proc/sys/vm/drop_caches
 }
 fill() { # four files of 3 MiB in the file system at files/, their checksums in sums
     for name in 1 2 3 4; do head -c 3M /dev/urandom >files/$name; done
@@ -42,7 +46,7 @@ fill() { # four files of 3 MiB in the file system at files/, their checksums in 
 
 def run(machine: Machine, script: str) -> tuple[str, dict[str, int]]:
     """The script's output, and the numbers that it printed."""
-    output = machine.check(SHELL + script, timeout=SECONDS)
+    output = machine.check(f"PLUGIN={shlex.quote(PLUGIN)}\n{SHELL}{script}", timeout=SECONDS)
     return output, {name: int(number) for name, number in re.findall(r"^(\w+)=(\d+)$", output, re.MULTILINE)}
 
 
@@ -53,25 +57,35 @@ def test_ext4_lives_on_a_disk_behind_nbdkit(machine: Machine) -> None:
         machine,
         """
         used() { # bytes of the store
-            local bytes && bytes=$(du --block-size=1 --summarize store | cut -f 1) && echo "$1=$bytes"
+            du --block-size=1 --summarize store | sed "s/\\([0-9]*\\).*/$1=\\1/"
         }
         serve file:store --disk default=64MiB
-        connect
+        nbdkit -U g2disk.sock python "$(g2disk plugin)" endpoint=localhost:8080
+        nbd-client -unix g2disk.sock /dev/nbd1
         head -c 16M /dev/urandom >/dev/nbd1
         used filled
-        mkfs.ext4 /dev/nbd1 && sync /dev/nbd1
+        mkfs.ext4 /dev/nbd1
+        sync /dev/nbd1
         used formatted
 
-        mkdir files && mount /dev/nbd1 files && fill
-        umount files && nbd-client -d /dev/nbd1
-        forget
-        nbd-client -unix g2disk.sock /dev/nbd1 && mount /dev/nbd1 files
-        sha256sum --check sums
+        mkdir files
+        mount /dev/nbd1 files
+        fill
+        umount files
+        nbd-client -d /dev/nbd1
 
+        forget
+        nbd-client -unix g2disk.sock /dev/nbd1
+        mount /dev/nbd1 files
+        sha256sum --check sums
         used with_files
-        rm files/? && sync && fstrim -v files
+        rm files/?
+        sync
+        fstrim -v files
         used trimmed
-        umount files && e2fsck -f -n /dev/nbd1 && nbd-client -d /dev/nbd1
+        umount files
+        e2fsck -f -n /dev/nbd1
+        nbd-client -d /dev/nbd1
         """,
     )
 
@@ -92,16 +106,25 @@ def test_attach_makes_a_device_and_detach_undoes_it(machine: Machine) -> None:
         serve memory: --disk default=64MiB
         device=$(g2disk attach default)
         test -b "$device"
-        mkfs.ext4 -q "$device" && mkdir files && mount "$device" files && fill
-        status=0 && g2disk detach default || status=$?
+        mkfs.ext4 -q "$device"
+        mkdir files
+        mount "$device" files
+        fill
+        status=0
+        g2disk detach default || status=$?
         echo "detach_while_mounted=$status"
-        umount files && g2disk detach default
+        umount files
+        g2disk detach default
         echo "left=$(cat /sys/block/nbd*/pid /run/g2disk/*/state.json 2>/dev/null | wc -l)"
         echo "gateways=$(pgrep --count nbdkit || true)"
 
         g2disk attach default /dev/nbd5
-        mount /dev/nbd5 files && sha256sum --check sums
-        rm files/? && sync && fstrim -v files && umount files
+        mount /dev/nbd5 files
+        sha256sum --check sums
+        rm files/?
+        sync
+        fstrim -v files
+        umount files
         allocated=$(g2disk info default --json | sed -n 's/.*"allocated": \\([0-9]*\\).*/\\1/p')
         echo "allocated=$allocated"
         g2disk detach /dev/nbd5
@@ -126,12 +149,16 @@ def test_a_pebibyte_takes_an_xfs_file_system(machine: Machine) -> None:
         loop=$(losetup --find --show --sector-size 4096 /dev/nbd1)
         mkfs.xfs -K -s size=4096 -l size=64m -m reflink=0,finobt=0 -i sparse=0 "$loop"
         losetup --detach "$loop"
-        mkdir files && mount /dev/nbd1 files && fill
+        mkdir files
+        mount /dev/nbd1 files
+        fill
         echo "size=$(df --block-size=1 --output=size files | tail -n 1 | tr -d ' ')"
         umount files
         forget
-        mount /dev/nbd1 files && sha256sum --check sums
-        umount files && nbd-client -d /dev/nbd1
+        mount /dev/nbd1 files
+        sha256sum --check sums
+        umount files
+        nbd-client -d /dev/nbd1
         """,
     )
 
@@ -147,7 +174,8 @@ def test_the_largest_disk_works_to_its_last_byte(machine: Machine) -> None:
         """
         serve memory: --disk default=8EiB
         connect
-        size=$(blockdev --getsize64 /dev/nbd1) && echo "size=$size"
+        size=$(blockdev --getsize64 /dev/nbd1)
+        echo "size=$size"
         put() { dd of=/dev/nbd1 seek="$1" bs=4096 count=1 iflag=fullblock oflag=direct status=none; }
         get() { dd if=/dev/nbd1 skip="$1" bs=4096 count=1 "${@:2}" status=none; }
         last=$((size / 4096 - 1))

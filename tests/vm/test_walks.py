@@ -1,4 +1,4 @@
-"""The README's walk and the demo, on a machine whose kernel has nbd: a virtual one."""
+"""The README's walk, on a machine whose kernel has nbd: a virtual one."""
 
 from __future__ import annotations
 
@@ -45,11 +45,3 @@ def test_the_examples_of_a_page_run_as_they_stand(machine: Machine, page: Page) 
 
 def quoted(text: str) -> str:
     return "'" + text.strip().replace("'", "'\\''") + "'"
-
-
-def test_the_demo_uses_the_kernels_device(machine: Machine) -> None:
-    """With nbd in the kernel, the demo attaches a device of it, and ends well."""
-    output = machine.check(f"{ROOT}/scripts/demo 128MiB", timeout=500)
-
-    assert "\n/dev/nbd" in output
-    assert output.rstrip().splitlines()[-1].startswith("demo: done")
