@@ -16,6 +16,7 @@ import typer
 import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
+from g2disk.allocator import keep_freed_memory
 from g2disk.clock import SystemClock
 from g2disk.disk import Disk
 from g2disk.disk.layers.logged import Logged
@@ -70,6 +71,7 @@ def serve(
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     wanted = [_parse_disk(text) for text in disk or ()]
     _allow_many_files()
+    keep_freed_memory()
     uvloop.run(_serve(store, listen or _default_listen(), wanted, read_only, _Layers(read_only, metrics, verbose)))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from g2disk.disk import MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Extent, coalesce
+from g2disk.disk import Buffer, Disk, DiskInfo, Extent, coalesce
 from g2disk.errors import DiskError, Fenced, ReadOnly
 from g2disk.remote.codec import WriteRequest
 from g2disk.remote.connection import Connection, check_reply
 from g2disk.remote.methods import CACHE, DESCRIBE, EXTENTS, FLUSH, READ, TRIM, WRITE, ZERO
 from g2disk.remote.pb import disk_pb2
-from g2disk.remote.pieces import for_each_piece
+from g2disk.remote.pieces import BEST_PIECE, for_each_piece
 from g2disk.units import MAXIMUM_DISK_SIZE, MIB
 
 SAFE_TRANSFER = MIB
@@ -217,7 +217,7 @@ class RemoteDisk(Disk):
             f"a preferred block of {said.preferred_block} bytes was described",
         )
         self._name, self._identity = said.disk, said.identity
-        transfer = min(said.maximum_transfer or SAFE_TRANSFER, MAXIMUM_REQUEST)
+        transfer = min(said.maximum_transfer or SAFE_TRANSFER, BEST_PIECE)
         self._transfer = max(transfer - transfer % minimum, minimum)
         self._info = DiskInfo(
             size=said.size,

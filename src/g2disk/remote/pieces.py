@@ -5,6 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
+from g2disk.units import MIB
+
+BEST_PIECE = 2 * MIB
+"""Bytes in one message, where the other end takes as much: gRPC copies a message several times, and beyond a few
+mebibytes each copy costs more for each byte."""
+
 PIECES_AT_ONCE = 4
 """Enough to keep a connection busy; more only takes memory at the server."""
 

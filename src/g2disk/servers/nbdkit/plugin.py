@@ -50,6 +50,7 @@ _find_packages()
 
 from g2disk.disk import Buffer, Disk  # noqa: E402
 from g2disk.errors import DiskError  # noqa: E402
+from g2disk.remote.pieces import BEST_PIECE, for_each_piece  # noqa: E402
 from g2disk.servers.nbd_errors import nbd_errno  # noqa: E402
 from g2disk.servers.nbdkit.parameters import HELP, Parameters  # noqa: E402
 
@@ -140,8 +141,10 @@ def get_ready() -> None:
 def after_fork() -> None:
     """GRPC starts here: a channel made before nbdkit becomes a daemon is dead after it."""
     global _gateway  # noqa: PLW0603
+    from g2disk.allocator import keep_freed_memory
     from g2disk.servers.nbdkit.gateway import Gateway
 
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, handlers=[_Log()], format="%(message)s")
     _gateway = Gateway(_parameters)
 
@@ -238,7 +241,19 @@ def can_multi_conn(disk: Disk) -> bool:
 
 def pread(disk: Disk, buf: memoryview, offset: int, _flags: int) -> None:
     """Fill `buf` from the disk."""
-    buf[:] = _await(lambda: disk.read(offset, len(buf)))
+    if len(buf) > BEST_PIECE:
+        _await(lambda: _read_pieces(disk, buf, offset))
+    else:
+        buf[:] = _await(lambda: disk.read(offset, len(buf)))
+
+
+async def _read_pieces(disk: Disk, buf: memoryview, offset: int) -> None:
+    """Fill a long `buf` piece by piece, with no buffer of its length in between."""
+
+    async def fetch(start: int, step: int) -> None:
+        buf[start - offset : start - offset + step] = await disk.read(start, step)
+
+    await for_each_piece(offset, len(buf), BEST_PIECE, fetch)
 
 
 def pwrite(disk: Disk, buf: Buffer, offset: int, flags: int) -> None:
