@@ -23,7 +23,7 @@ from typing import TypeAlias
 from g2disk.clock import SystemClock
 from tests.vm.kernel import HERE, Kernel, Missing, prepared_kernel, program
 
-__all__ = ["Lost", "Machine", "Missing", "Result", "boot", "run_in_vm"]
+__all__ = ["Lost", "Machine", "Missing", "Result", "boot"]
 
 CHECKOUT = HERE.parent.parent
 BOOT_SECONDS = 120
@@ -145,12 +145,6 @@ def boot() -> Iterator[Machine]:
         machine = Machine(kernel, qemu, directory)
         machine._start()
         yield machine
-
-
-def run_in_vm(script: str, *, timeout: float) -> Result:
-    """Boot a machine for this one script; see `Machine.run`."""
-    with boot() as machine:
-        return machine.run(script, timeout=timeout)
 
 
 @contextmanager
