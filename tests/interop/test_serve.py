@@ -207,6 +207,7 @@ def test_what_cannot_be_served_is_one_line_and_an_exit_code(tmp_path: Path) -> N
         (["memory:", "--disk", "a/b=1MiB"], Invalid, "cannot be a disk's name"),
         (["memory:", "--disk", f"{'x' * 300}=1MiB"], Invalid, "cannot be a disk's name"),
         (["memory:", "--listen", "nowhere"], Invalid, "nowhere"),
+        (["memory:", "--metrics", f"unix:{tmp_path}/m"], Invalid, "write HOST:PORT"),
         (["memory:", "--listen", "127.0.0.1:99999"], Invalid, "99999"),
         (["memory:", "--listen", f"unix:{tmp_path}/no/such.sock"], Invalid, "no directory"),
         (["memory:", "--listen", f"unix:{tmp_path}/plain"], Invalid, "no socket"),

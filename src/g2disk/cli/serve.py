@@ -119,6 +119,8 @@ class _Layers:
 
 
 def _start_metrics(address: str, registry: CollectorRegistry) -> None:
+    if address.startswith("unix:"):
+        raise Invalid(f"metrics are served over HTTP on a port, not on {address}; write HOST:PORT")
     host, _, port = check_endpoint(address).rpartition(":")
     try:
         start_http_server(int(port), host.strip("[]"), registry)
