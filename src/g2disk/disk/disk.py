@@ -4,16 +4,21 @@ protocol into a Disk, and a layer is a Disk around a Disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import ClassVar, TypeAlias
 
 from g2disk.disk.identity import new_identity
 from g2disk.disk.info import DiskInfo, Extent
 from g2disk.errors import ReadOnly, Unsupported
+from g2disk.request import Request
 from g2disk.units import MIB
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 """Bytes of any kind; memoryviews are contiguous, of format 'B'."""
+
+Done: TypeAlias = Callable[[list[Request]], None]
+"""Takes requests that are done, with their outcome; does not raise, and does not wait."""
 
 _ZEROES = memoryview(bytes(MIB))
 
@@ -93,6 +98,16 @@ class Disk:
 
     async def cache(self, offset: int, length: int) -> None:
         """The range will be read soon.  Advice: the default does nothing."""
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        """Take a batch of requests, without a coroutine for each; return those that it leaves to the caller, to be run
+        by the methods above (`g2disk.disk.perform.perform` does that).
+
+        Each request that is taken is reported to `done`, many at a time where that is possible: now or later, in any
+        order, exactly once.  All promises above hold for it.  There is no cancelling it.  This is the way for servers
+        with many requests; the default takes none.
+        """
+        return requests
 
     async def close(self) -> None:
         """Give back what the disk holds.  Does not flush.  No call is in flight, and none follows."""

@@ -1,0 +1,1 @@
+"""The NBD protocol without input and output: bytes in, events out."""
