@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sortedcontainers import SortedDict
 
-from g2disk.disk import Buffer, Disk, DiskInfo, Extent, coalesce
+from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent, coalesce
 from g2disk.disk.identity import new_identity
 from g2disk.errors import DiskError, Exists, NotFound, OutOfRange
+from g2disk.request import EXTENTS, READ, TRIM, WRITE, ZERO, Request
 from g2disk.stores.chunks import CHUNK, PAGE, Chunk, Pool
 from g2disk.stores.store import DiskEntry, Store
 from g2disk.units import check_disk_name, check_disk_size
@@ -59,6 +60,45 @@ class MemoryDisk(Disk):
 
     async def read(self, offset: int, length: int) -> Buffer:
         """See `Disk.read`.  A large result inside one chunk is a view of it."""
+        return self._load(offset, length)
+
+    async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
+        """See `Disk.write`.  Raises `OutOfSpace` where the system refuses more memory."""
+        self._store(offset, data)
+
+    async def trim(self, offset: int, length: int, fua: bool = False) -> None:
+        """See `Disk.trim`.  The range reads as zeroes; time is taken for what was written, not for the range."""
+        self._discard(offset, length)
+
+    async def zero(
+        self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
+    ) -> None:
+        """See `Disk.zero`.  Always fast, and always gives the memory back."""
+        self._discard(offset, length)
+
+    async def extents(self, offset: int, length: int) -> list[Extent]:
+        """See `Disk.extents`."""
+        return self._states(offset, length)
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        """See `Disk.submit`.  All are done at once."""
+        for request in requests:
+            operation = request.operation
+            try:
+                if operation == READ:
+                    request.data = self._load(request.offset, request.length)
+                elif operation == WRITE:
+                    self._store(request.offset, request.data)
+                elif operation in (TRIM, ZERO):
+                    self._discard(request.offset, request.length)
+                elif operation == EXTENTS:
+                    request.data = self._states(request.offset, request.length)
+            except DiskError as error:
+                request.error = error
+        done(requests)
+        return []
+
+    def _load(self, offset: int, length: int) -> Buffer:
         stop = (offset & (CHUNK - 1)) + length
         if offset + length > self._limit:
             raise self._refusal(offset, length)
@@ -71,8 +111,7 @@ class MemoryDisk(Disk):
             return chunk.copy(stop - length, stop)
         return chunk.view(stop - length, stop)
 
-    async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
-        """See `Disk.write`.  Raises `OutOfSpace` where the system refuses more memory."""
+    def _store(self, offset: int, data: Buffer) -> None:
         length = len(data)
         start = offset & (CHUNK - 1)
         if offset + length > self._limit:
@@ -88,22 +127,12 @@ class MemoryDisk(Disk):
             done += len(piece)
             start = 0
 
-    async def trim(self, offset: int, length: int, fua: bool = False) -> None:
-        """See `Disk.trim`.  The range reads as zeroes; time is taken for what was written, not for the range."""
+    def _discard(self, offset: int, length: int) -> None:
         if offset + length > self._limit:
             raise self._refusal(offset, length)
         self._clear(offset, offset + length)
 
-    async def zero(
-        self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
-    ) -> None:
-        """See `Disk.zero`.  Always fast, and always gives the memory back."""
-        if offset + length > self._limit:
-            raise self._refusal(offset, length)
-        self._clear(offset, offset + length)
-
-    async def extents(self, offset: int, length: int) -> list[Extent]:
-        """See `Disk.extents`."""
+    def _states(self, offset: int, length: int) -> list[Extent]:
         end = offset + length
         if end > self._limit:
             raise self._refusal(offset, length)

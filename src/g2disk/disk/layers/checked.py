@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from g2disk.disk.disk import Buffer, Disk
+from g2disk.disk.disk import Buffer, Disk, Done
 from g2disk.disk.foreign import as_disk_error, ask
 from g2disk.disk.info import MAXIMUM_RANGE, DiskInfo, Extent
 from g2disk.disk.layers.wrapper import Wrapper, innermost
 from g2disk.errors import DiskError, Internal, Invalid, OutOfRange, ReadOnly
+from g2disk.request import EXTENTS, FLUSH, OPERATIONS, READ, TRIM, WRITE, ZERO, Request
+
+_CHANGES = (WRITE, TRIM, ZERO)
+_ANSWERED = (READ, EXTENTS)
 
 
 class Checked(Wrapper):
@@ -60,10 +64,7 @@ class Checked(Wrapper):
     ) -> None:
         """See `Disk.zero`."""
         info = self._check(offset, length, change="zero")
-        if length > MAXIMUM_RANGE and not info.zero:
-            raise Invalid(
-                f"zeroing {length} bytes by writes is too long; split it into pieces of at most {MAXIMUM_RANGE}"
-            )
+        _check_zero(info, length)
         if length:
             await ask(self._name, self.inner.zero, offset, length, fua, may_trim, fast)
 
@@ -84,6 +85,42 @@ class Checked(Wrapper):
         if length:
             await ask(self._name, self.inner.cache, offset, length)
 
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        """See `Disk.submit`; wrong requests, and those of length 0, are done before this returns."""
+        try:
+            info = self.info()
+        except DiskError as error:
+            for request in requests:
+                request.error = error
+            done(requests)
+            return []
+        size, most, block, writable = info.size, info.maximum_request, info.minimum_block, not info.read_only
+        good: list[Request] = []
+        settled: list[Request] = []
+        for request in requests:
+            length = request.length
+            if (
+                (request.operation == READ or (request.operation == WRITE and writable and len(request.data) == length))
+                and 0 < length <= most
+                and 0 <= request.offset <= size - length
+                and (block == 1 or not (request.offset | length) & (block - 1))
+            ) or self._may_pass(request, info):
+                good.append(request)
+            else:
+                settled.append(request)
+        if settled:
+            done(settled)
+        if not good:
+            return []
+
+        def check(finished: list[Request]) -> None:
+            for request in finished:
+                if request.operation in _ANSWERED and request.error is None:
+                    self._check_answer(request)
+            done(finished)
+
+        return self.inner.submit(good, check)
+
     async def close(self) -> None:
         """See `Disk.close`."""
         await ask(self._name, self.inner.close)
@@ -97,13 +134,49 @@ class Checked(Wrapper):
         except Exception as error:
             raise as_disk_error(error, f"info of {self._name}") from error
 
+    def _may_pass(self, request: Request, info: DiskInfo) -> bool:
+        """Whether the inner disk is to be asked; if not, the request has its error, or has nothing to do."""
+        operation, length = request.operation, request.length
+        if operation == FLUSH:
+            return True
+        try:
+            if operation not in OPERATIONS:
+                raise Invalid(f"there is no operation {operation}")
+            if operation == WRITE and _length(request.data) != length:
+                raise Invalid(f"a write of {length} bytes came with {_length(request.data)}")
+            self._check_range(info, request.offset, length, OPERATIONS[operation] if operation in _CHANGES else "")
+            if operation in (READ, WRITE):
+                _check_request(info, OPERATIONS[operation], length)
+            if operation == ZERO:
+                _check_zero(info, length)
+        except DiskError as error:
+            request.error = error
+            return False
+        if not length:
+            request.data = [] if operation == EXTENTS else b""
+        return length > 0
+
+    def _check_answer(self, request: Request) -> None:
+        wrong, what = "", f"{OPERATIONS[request.operation]} of {self._name}"
+        if request.operation == EXTENTS:
+            wrong = _wrong_extents(request.data, request.offset, request.length)
+        elif len(request.data) != request.length:
+            wrong = f"returned {len(request.data)} bytes"
+        if wrong:
+            where = f"{request.length} bytes at {request.offset}"
+            request.data, request.error = None, Internal(f"{what} for {where} {wrong}; mend the disk")
+
     def _check(self, offset: int, length: int, change: str = "") -> DiskInfo:
         """Raise what is wrong with a request for this range; `change` names an operation that changes the disk."""
+        info = self.info()
+        self._check_range(info, offset, length, change)
+        return info
+
+    def _check_range(self, info: DiskInfo, offset: int, length: int, change: str) -> None:
         if type(offset) is not int or type(length) is not int:
             raise Invalid(f"offset {offset!r} and length {length!r} must be whole numbers of bytes")
         if offset < 0 or length < 0:
             raise Invalid(f"offset {offset} and length {length} must not be negative")
-        info = self.info()
         if change and info.read_only:
             raise ReadOnly(f"this disk is read-only, it takes no {change}; open it for writing")
         if offset > info.size or length > info.size - offset:
@@ -111,13 +184,17 @@ class Checked(Wrapper):
         block = info.minimum_block
         if offset % block or length % block:
             raise Invalid(f"{length} bytes at {offset} are not aligned; ask for multiples of {block} bytes")
-        return info
 
 
 def _check_request(info: DiskInfo, operation: str, length: int) -> None:
     if length > info.maximum_request:
         limit = info.maximum_request
         raise Invalid(f"a {operation} of {length} bytes is too long; split it into pieces of at most {limit}")
+
+
+def _check_zero(info: DiskInfo, length: int) -> None:
+    if length > MAXIMUM_RANGE and not info.zero:
+        raise Invalid(f"zeroing {length} bytes by writes is too long; split it into pieces of at most {MAXIMUM_RANGE}")
 
 
 def _length(data: Buffer) -> int:

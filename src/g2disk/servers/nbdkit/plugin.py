@@ -51,7 +51,7 @@ _find_packages()
 from g2disk.disk import Buffer, Disk  # noqa: E402
 from g2disk.errors import DiskError  # noqa: E402
 from g2disk.remote.pieces import BEST_PIECE, for_each_piece  # noqa: E402
-from g2disk.servers.nbd_errors import nbd_errno  # noqa: E402
+from g2disk.nbd.errors import nbd_errno  # noqa: E402
 from g2disk.servers.nbdkit.parameters import HELP, Parameters  # noqa: E402
 
 API_VERSION = 2

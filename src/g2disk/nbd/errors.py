@@ -22,6 +22,11 @@ from g2disk.errors import (
     kind_of_error,
 )
 
+
+class NbdProtocolError(Corrupt):
+    """The stream is not NBD, or out of step: nothing more can be read from it, and the connection has to end."""
+
+
 NBD_ERRNO: dict[type[DiskError], int] = {
     Invalid: errno.EINVAL,
     OutOfRange: errno.EINVAL,
