@@ -189,3 +189,81 @@ class CacheRequest(_message.Message):
 class CacheReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class SessionRequest(_message.Message):
+    __slots__ = ("client", "attempt", "disk", "identity", "open", "ids", "operations", "offsets", "lengths", "payload")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    DISK_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    OFFSETS_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    client: bytes
+    attempt: int
+    disk: str
+    identity: str
+    open: SessionOpen
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    operations: _containers.RepeatedScalarFieldContainer[int]
+    offsets: _containers.RepeatedScalarFieldContainer[int]
+    lengths: _containers.RepeatedScalarFieldContainer[int]
+    payload: bytes
+    def __init__(self, client: _Optional[bytes] = ..., attempt: _Optional[int] = ..., disk: _Optional[str] = ..., identity: _Optional[str] = ..., open: _Optional[_Union[SessionOpen, _Mapping]] = ..., ids: _Optional[_Iterable[int]] = ..., operations: _Optional[_Iterable[int]] = ..., offsets: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class SessionOpen(_message.Message):
+    __slots__ = ("maximum_in_flight_requests", "maximum_in_flight_bytes", "maximum_message")
+    MAXIMUM_IN_FLIGHT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_IN_FLIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    maximum_in_flight_requests: int
+    maximum_in_flight_bytes: int
+    maximum_message: int
+    def __init__(self, maximum_in_flight_requests: _Optional[int] = ..., maximum_in_flight_bytes: _Optional[int] = ..., maximum_message: _Optional[int] = ...) -> None: ...
+
+class SessionReply(_message.Message):
+    __slots__ = ("identity", "instance", "attempt", "opened", "ids", "lengths", "errors", "payload")
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    identity: str
+    instance: str
+    attempt: int
+    opened: SessionOpened
+    ids: _containers.RepeatedScalarFieldContainer[int]
+    lengths: _containers.RepeatedScalarFieldContainer[int]
+    errors: _containers.RepeatedCompositeFieldContainer[SessionError]
+    payload: bytes
+    def __init__(self, identity: _Optional[str] = ..., instance: _Optional[str] = ..., attempt: _Optional[int] = ..., opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., ids: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., errors: _Optional[_Iterable[_Union[SessionError, _Mapping]]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class SessionOpened(_message.Message):
+    __slots__ = ("description", "maximum_in_flight_requests", "maximum_in_flight_bytes", "maximum_message")
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_IN_FLIGHT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_IN_FLIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    description: DescribeReply
+    maximum_in_flight_requests: int
+    maximum_in_flight_bytes: int
+    maximum_message: int
+    def __init__(self, description: _Optional[_Union[DescribeReply, _Mapping]] = ..., maximum_in_flight_requests: _Optional[int] = ..., maximum_in_flight_bytes: _Optional[int] = ..., maximum_message: _Optional[int] = ...) -> None: ...
+
+class SessionError(_message.Message):
+    __slots__ = ("id", "kind", "errno", "message")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ERRNO_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    kind: str
+    errno: int
+    message: str
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., errno: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
