@@ -12,11 +12,15 @@ import sys
 BLOCK = 256 << 10
 """Bytes that one call of recv can bring; as much as a socket usually holds."""
 
-_ALONE = 3
-"""References to a block while `_renew` looks, when nobody holds a view of it: the attribute, the local name, the
-count's own argument."""
+_OURS = 2
+"""References to a block that only a local name and the count's own argument refer to."""
 
 _NOTHING = memoryview(b"")
+_NO_BLOCK = bytearray()
+
+_spare: list[bytearray] = []
+"""Blocks that nobody uses; `append` and `pop` are atomic, so threads may share them."""
+_MOST_SPARE = 8
 
 
 class ReceiveBuffer:
@@ -29,8 +33,8 @@ class ReceiveBuffer:
     __slots__ = ("_block", "_end", "_start", "_whole")
 
     def __init__(self) -> None:
-        self._block = bytearray(BLOCK)
-        self._whole = memoryview(self._block)
+        self._block = _NO_BLOCK
+        self._whole = _NOTHING
         self._start = self._end = 0
 
     def __len__(self) -> int:
@@ -64,13 +68,23 @@ class ReceiveBuffer:
         if length > len(self._block) - self._start:
             self._renew(max(length, BLOCK))
 
+    def rest(self) -> None:
+        """Give the memory back if nothing is buffered; called after every turn, idle connections take none."""
+        if self._start == self._end and self._block is not _NO_BLOCK:
+            self._start = self._end = 0
+            self._whole = _NOTHING
+            block, self._block = self._block, _NO_BLOCK
+            if len(block) == BLOCK and sys.getrefcount(block) == _OURS and len(_spare) < _MOST_SPARE:
+                _spare.append(block)
+
     def _renew(self, size: int) -> None:
         """Go on in a block of `size` bytes, with what is not yet consumed at its start."""
         rest = bytes(self._whole[self._start : self._end])
         self._whole = _NOTHING
         block = self._block
-        if len(block) != size or sys.getrefcount(block) > _ALONE:
-            self._block = block = bytearray(size)
+        if len(block) != size or sys.getrefcount(block) > _OURS + 1:
+            block = _spare.pop() if size == BLOCK and _spare else bytearray(size)
+            self._block = block
         block[: len(rest)] = rest
         self._start, self._end = 0, len(rest)
         self._whole = memoryview(block)
