@@ -193,6 +193,8 @@ def test_a_message_of_another_head_is_seen_as_such() -> None:
 
     assert other == decoder.decode(memoryview(raw)).head
     assert other == decoder.decode(memoryview(raw)).head
+    ours = b"".join(codec.encode_requests(codec.request_prefix(HEAD), [1], [0], [0], [1]))
+    assert HEAD == decoder.decode(memoryview(ours)).head
 
 
 def test_the_payload_is_a_view_of_the_message() -> None:

@@ -24,6 +24,9 @@ from g2disk.remote.pb import disk_pb2
 Data = bytes | bytearray | memoryview
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
+SESSION_PATH = "/g2disk.v1.Disk/Session"
+"""As gRPC names the call."""
+
 _NO_DATA = memoryview(b"")
 _PAYLOAD = 15 << 3 | 2
 

@@ -44,6 +44,11 @@ class Exports:
             raise Fenced(f"{name!r} in {self.store.url} is another disk than the one that was opened")
         return name, disk
 
+    def serves(self, name: str, disk: Disk) -> bool:
+        """Whether `disk` is what `open` gave last for that name, and was not deleted since."""
+        opened = self._open.get(name)
+        return opened is not None and opened[1] is disk
+
     async def look(self, name: str, identity: str = "") -> tuple[str, Disk]:
         """Like `open`, with the disk as it is by now: the store may be another server's, and change there."""
         return await self.open((await self.get(name)).name, identity)

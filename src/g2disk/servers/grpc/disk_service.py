@@ -39,7 +39,7 @@ class _Answers:
 
     async def describe(self, request: disk_pb2.DescribeRequest) -> disk_pb2.DescribeReply:
         name, disk = await self._exports.look(request.disk, request.identity)
-        return _description(name, disk.info())
+        return describe(name, disk.info())
 
     async def read(self, request: disk_pb2.ReadRequest) -> Data:
         _, disk = await self._exports.open(request.disk, request.identity)
@@ -79,7 +79,8 @@ class _Answers:
         return disk_pb2.CacheReply()
 
 
-def _description(name: str, info: DiskInfo) -> disk_pb2.DescribeReply:
+def describe(name: str, info: DiskInfo) -> disk_pb2.DescribeReply:
+    """What a client is told of the disk of that name."""
     return disk_pb2.DescribeReply(
         disk=name,
         identity=info.identity,
