@@ -10,7 +10,7 @@ from g2disk.disk.plain import adapt
 from g2disk.errors import NotFound
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.server import GrpcServer
-from g2disk.servers.nbdkit.gateway import Gateway
+from g2disk.servers.nbdkit.gateway import ThreadedGateway
 from g2disk.servers.nbdkit.parameters import Parameters
 from g2disk.stores.store import DiskEntry, Store
 
@@ -56,7 +56,7 @@ async def test_a_disk_that_is_slow_to_open_keeps_no_other_waiting() -> None:
     store = Gate()
     server = GrpcServer(Exports(store), ["127.0.0.1:0"])
     parameters = Parameters(endpoint=(await server.start())[0], timeout=10)
-    gateway = await asyncio.to_thread(Gateway, parameters)
+    gateway = await asyncio.to_thread(ThreadedGateway, parameters)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(4) as threads:
         slow = [loop.run_in_executor(threads, gateway.open, "slow") for _ in range(3)]

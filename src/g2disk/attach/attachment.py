@@ -15,7 +15,7 @@ from g2disk.disk import DiskInfo
 from g2disk.errors import Busy, Unsupported
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT, check_endpoint
-from g2disk.servers.nbdkit.gateway import can_share
+from g2disk.servers.gateway import can_share
 from g2disk.stores.remote import RemoteStore
 from g2disk.units import DEFAULT_DISK
 

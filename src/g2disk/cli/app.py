@@ -19,6 +19,7 @@ from g2disk.errors import DiskError, Internal, from_os_error, kind_of_error
 
 COMMANDS = {
     "serve": "serve:serve",
+    "nbd": "nbd:nbd",
     "plugin": "plugin:plugin",
     "create": "create:create",
     "list": "list:list_disks",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 import shlex
-import signal
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -17,6 +15,7 @@ import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
 from g2disk.allocator import keep_freed_memory
+from g2disk.cli.serving import DRAIN_SECONDS, STOPPING, allow_many_files, log_to_standard_error, stop_signal
 from g2disk.clock import SystemClock
 from g2disk.disk import Disk
 from g2disk.disk.layers.logged import Logged
@@ -27,16 +26,13 @@ from g2disk.metrics import DiskMetrics
 from g2disk.remote.endpoint import DEFAULT_ENDPOINT, check_endpoint
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.server import GrpcServer
+from g2disk.servers.nbd.exports import StoreExports
+from g2disk.servers.nbd.server import NbdServer, nbd_uri
 from g2disk.stores.opening import DEFAULT_STORE, open_store
 from g2disk.stores.store import Store
 from g2disk.units import check_disk_name, check_disk_size, format_size, parse_size
 
 _log = logging.getLogger(__name__)
-
-DRAIN_SECONDS = 30.0
-"""How long requests in flight may take when the server is told to stop."""
-
-_MOST_FILES = 1 << 20
 
 
 def serve(
@@ -56,6 +52,12 @@ def serve(
             "or 0.0.0.0:$PORT where PORT is in the environment.",
         ),
     ] = None,
+    nbd: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDR", help="Serve the same disks over NBD there, with no gateway in between; may be repeated."
+        ),
+    ] = None,
     disk: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=SIZE", help="Create this disk if it is missing; may be repeated."),
@@ -66,23 +68,13 @@ def serve(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request.")] = False,
 ) -> None:
-    """Serve the disks of a store over gRPC, until SIGINT or SIGTERM."""
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, stream=sys.stderr, format="%(message)s")
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    """Serve the disks of a store over gRPC, and over NBD where asked to, until SIGINT or SIGTERM."""
+    log_to_standard_error(verbose)
     wanted = [_parse_disk(text) for text in disk or ()]
-    _allow_many_files()
+    allow_many_files()
     keep_freed_memory()
-    uvloop.run(_serve(store, listen or _default_listen(), wanted, read_only, _Layers(read_only, metrics, verbose)))
-
-
-def _allow_many_files() -> None:
-    """Raise the limit of open files as far as is allowed: each open disk and each client takes one, and the usual
-    limit of 1024 is there for programs that use select(2).
-    """
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
-    if wanted > now != resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    addresses = _Addresses(listen or _default_listen(), nbd or [])
+    uvloop.run(_serve(store, addresses, wanted, read_only, _Layers(read_only, metrics, verbose)))
 
 
 def _default_listen() -> list[str]:
@@ -95,6 +87,14 @@ def _parse_disk(text: str) -> tuple[str, int]:
     if not equals:
         raise Invalid(f"--disk {text} has no size; write NAME=SIZE, such as {name or 'default'}=10GiB")
     return check_disk_name(name), check_disk_size(parse_size(size))
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """Where to listen."""
+
+    grpc: Sequence[str]
+    nbd: Sequence[str]
 
 
 class _Layers:
@@ -129,40 +129,30 @@ def _start_metrics(address: str, registry: CollectorRegistry) -> None:
 
 
 async def _serve(
-    url: str, listen: Sequence[str], wanted: Sequence[tuple[str, int]], read_only: bool, layers: _Layers
+    url: str, listen: _Addresses, wanted: Sequence[tuple[str, int]], read_only: bool, layers: _Layers
 ) -> None:
     store = await open_store(url, read_only=read_only)
     try:
         for name, size in wanted:
             await _create_if_missing(store, name, size, read_only)
-        stop = _stop_signal()
-        server = GrpcServer(Exports(store, layers), listen)
+        stop = stop_signal()
+        exports = Exports(store, layers)
+        server, nbd_server = GrpcServer(exports, listen.grpc), NbdServer(StoreExports(exports), listen.nbd)
         addresses = await server.start()
-        typer.echo(f"g2disk: serving {await _summary(store)} on {', '.join(addresses)}; {_next_step(addresses[0])}")
-        await stop.wait()
-        # Logged, as that never fails: Ctrl-C may have ended who reads it, and requests are to be finished all the same.
-        _log.info("g2disk: stopping: finishing requests in flight; a second signal ends them")
-        await server.drain(DRAIN_SECONDS)
+        try:
+            nbd_addresses = await nbd_server.start()
+            where = ", ".join(addresses + [f"NBD {address}" for address in nbd_addresses])
+            next_step = _next_step_nbd(nbd_addresses[0]) if nbd_addresses else _next_step(addresses[0])
+            typer.echo(f"g2disk: serving {await _summary(store)} on {where}; {next_step}")
+            await stop.wait()
+            # Logged, as that never fails: Ctrl-C may have ended who reads it, and requests are finished all the same.
+            _log.info(STOPPING)
+        finally:
+            async with asyncio.TaskGroup() as drains:
+                drains.create_task(nbd_server.drain(DRAIN_SECONDS))
+                drains.create_task(server.drain(DRAIN_SECONDS))
     finally:
         await store.close()
-
-
-def _stop_signal() -> asyncio.Event:
-    """Set by the first SIGINT or SIGTERM.  The next one ends the process at once, whatever a disk is stuck in; so does
-    one that comes before this is called.
-    """
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def first() -> None:
-        stop.set()
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in numbers:
-        loop.add_signal_handler(number, first)
-    return stop
 
 
 async def _create_if_missing(store: Store, name: str, size: int, read_only: bool) -> None:
@@ -189,3 +179,7 @@ async def _summary(store: Store) -> str:
 
 def _next_step(address: str) -> str:
     return f'next: nbdkit -f -U /tmp/g2disk.sock python "$(g2disk plugin)" endpoint={shlex.quote(address)}'
+
+
+def _next_step_nbd(address: str) -> str:
+    return f"next: nbdinfo {shlex.quote(nbd_uri(address))}"

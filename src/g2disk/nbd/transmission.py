@@ -48,6 +48,7 @@ class RequestParser:
         """`maximum_payload` is in bytes, for requests with data."""
         self._buffer = ReceiveBuffer()
         self.writable = self._buffer.writable
+        self.rest = self._buffer.rest
         self._structured, self._extended, self._base_allocation = structured, extended, base_allocation
         self._maximum = maximum_payload
         self._magic = nbd.EXTENDED_REQUEST_MAGIC if extended else nbd.REQUEST_MAGIC

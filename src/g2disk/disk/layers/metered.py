@@ -9,10 +9,11 @@ from typing import TypeVar
 from prometheus_client import Counter, Histogram
 
 from g2disk.clock import Clock
-from g2disk.disk.disk import Disk
+from g2disk.disk.disk import Disk, Done
 from g2disk.disk.layers.observing import Observing
 from g2disk.errors import DiskError, Internal
 from g2disk.metrics import DiskMetrics
+from g2disk.request import OPERATIONS, Request
 
 T = TypeVar("T")
 
@@ -57,6 +58,32 @@ class Metered(Observing):
             self._in_flight.dec()
             requests.inc()
             seconds.observe(self._clock.now() - begin)
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        """See `Disk.submit`; counts and times what the inner disk takes."""
+        begin = self._clock.now()
+        self._in_flight.inc(len(requests))
+
+        def count(finished: list[Request]) -> None:
+            self._in_flight.dec(len(finished))
+            taken = self._clock.now() - begin
+            for request in finished:
+                self._count(request, taken)
+            done(finished)
+
+        left = self.inner.submit(requests, count)
+        self._in_flight.dec(len(left))
+        return left
+
+    def _count(self, request: Request, taken: float) -> None:
+        operation = OPERATIONS[request.operation]
+        requests, volume, seconds = self._children.get(operation) or self._add(operation)
+        requests.inc()
+        seconds.observe(taken)
+        if request.error is None:
+            volume.inc(request.length)
+        else:
+            self._metrics.errors.labels(self._name, operation, type(request.error).__name__).inc()
 
     def _add(self, operation: str) -> tuple[Counter, Counter, Histogram]:
         families = self._metrics

@@ -1,14 +1,18 @@
-"""`Bridge`, from threads that block to one event loop."""
+"""`Bridge`, from threads that block to one event loop, a batch at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import uvloop
+
+from g2disk.disk import Disk
+from g2disk.disk.perform import perform
+from g2disk.request import Request
 
 Result = TypeVar("Result")
 
@@ -27,15 +31,16 @@ class _Call:
 
 
 class Bridge:
-    """An event loop on a thread of its own, and a way to call coroutines there from other threads.
+    """An event loop on a thread of its own, and ways to use it from other threads.
 
-    Calls that arrive while the loop is busy wait in a queue, and one wake-up fetches them all.  Any number of threads
-    may call at once.  Make it after the process has forked for the last time.
+    Calls and requests that arrive while the loop is busy wait in queues, and one wake-up fetches them all.  Any number
+    of threads may call at once.  Make it after the process has forked for the last time.
     """
 
     def __init__(self) -> None:
         self._loop = uvloop.new_event_loop()
-        self._queue: deque[_Call] = deque()
+        self._calls: deque[_Call] = deque()
+        self._requests: deque[tuple[Disk, Request]] = deque()
         self._awake = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="g2disk", daemon=True)
@@ -44,15 +49,27 @@ class Bridge:
     def call(self, make: Callable[[], Awaitable[Result]]) -> Result:
         """Await `make()` on the loop; block until then, and return its result or raise its exception."""
         call = _Call(make)
-        self._queue.append(call)
-        if not self._awake:
-            self._awake = True
-            self._loop.call_soon_threadsafe(self._fetch)
+        self._calls.append(call)
+        self._wake()
         call.done.acquire()
         if call.error is not None:
             raise call.error
         result: Result = call.result
         return result
+
+    def perform(self, disk: Disk, request: Request) -> Any:
+        """Have `disk` do the request; block until then, and return the request's data or raise its error.
+
+        Requests of many threads reach the disk as one batch (`Disk.submit`).  `request.tag` is the bridge's.
+        """
+        request.tag = done = threading.Lock()
+        done.acquire()
+        self._requests.append((disk, request))
+        self._wake()
+        done.acquire()
+        if request.error is not None:
+            raise request.error
+        return request.data
 
     def close(self) -> None:
         """End the loop.  No call is under way, and none follows."""
@@ -60,13 +77,28 @@ class Bridge:
         self._thread.join()
         self._loop.close()
 
+    def _wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            self._loop.call_soon_threadsafe(self._fetch)
+
     def _fetch(self) -> None:
-        # Cleared before the queue is read: whoever appends from now on wakes the loop again.
+        # Cleared before the queues are read: whoever appends from now on wakes the loop again.
         self._awake = False
-        while self._queue:
-            task = self._loop.create_task(self._run(self._queue.popleft()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        while self._calls:
+            self._start(self._run(self._calls.popleft()))
+        batches: dict[Disk, list[Request]] = {}
+        while self._requests:
+            disk, request = self._requests.popleft()
+            batches.setdefault(disk, []).append(request)
+        for disk, requests in batches.items():
+            for request in disk.submit(requests, _release):
+                self._start(self._perform(disk, request))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, call: _Call) -> None:
         try:
@@ -77,3 +109,14 @@ class Bridge:
                 raise
         finally:
             call.done.release()
+
+    async def _perform(self, disk: Disk, request: Request) -> None:
+        try:
+            await perform(disk, request)
+        finally:
+            _release([request])
+
+
+def _release(requests: list[Request]) -> None:
+    for request in requests:
+        request.tag.release()

@@ -12,9 +12,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import nbdkit
 
@@ -50,12 +50,23 @@ _find_packages()
 
 from g2disk.disk import Buffer, Disk  # noqa: E402
 from g2disk.errors import DiskError  # noqa: E402
-from g2disk.remote.pieces import BEST_PIECE, for_each_piece  # noqa: E402
 from g2disk.nbd.errors import nbd_errno  # noqa: E402
+from g2disk.request import (  # noqa: E402
+    CACHE,
+    EXTENTS,
+    FAST,
+    FLUSH,
+    FUA,
+    KEEP_ALLOCATED,
+    READ,
+    TRIM,
+    WRITE,
+    ZERO,
+    Request,
+)
 from g2disk.servers.nbdkit.parameters import HELP, Parameters  # noqa: E402
 
 API_VERSION = 2
-Result = TypeVar("Result")
 
 _parameters = Parameters()
 _gateway: Any = None
@@ -84,12 +95,13 @@ class _Log(logging.Handler):
             nbdkit.debug(f"g2disk: {line}")
 
 
-def _await(make: Callable[[], Any], *, writing: bool = False) -> Any:
-    """Run a disk's coroutine on the gateway's loop; its errors become NBD's."""
+def _perform(disk: Disk, operation: int, flags: int, offset: int, length: int, data: Any = None) -> Any:
+    """Have the disk do a request on the gateway's loop; its errors become NBD's."""
+    request = Request(operation, flags, offset, length, data=data)
     try:
-        return _gateway.bridge.call(make)
+        return _gateway.bridge.perform(disk, request)
     except DiskError as error:
-        nbdkit.set_error(nbd_errno(error, writing=writing))
+        nbdkit.set_error(nbd_errno(error, writing=operation == WRITE))
         raise
 
 
@@ -142,11 +154,11 @@ def after_fork() -> None:
     """GRPC starts here: a channel made before nbdkit becomes a daemon is dead after it."""
     global _gateway  # noqa: PLW0603
     from g2disk.allocator import keep_freed_memory
-    from g2disk.servers.nbdkit.gateway import Gateway
+    from g2disk.servers.nbdkit.gateway import ThreadedGateway
 
     keep_freed_memory()
     logging.basicConfig(level=logging.INFO, handlers=[_Log()], format="%(message)s")
-    _gateway = Gateway(_parameters)
+    _gateway = ThreadedGateway(_parameters)
 
 
 def cleanup() -> None:
@@ -234,59 +246,50 @@ def can_cache(disk: Disk) -> int:
 
 def can_multi_conn(disk: Disk) -> bool:
     """Whether one flush covers all connections."""
-    from g2disk.servers.nbdkit.gateway import can_share
+    from g2disk.servers.gateway import can_share
 
     return can_share(disk.info())
 
 
 def pread(disk: Disk, buf: memoryview, offset: int, _flags: int) -> None:
     """Fill `buf` from the disk."""
-    if len(buf) > BEST_PIECE:
-        _await(lambda: _read_pieces(disk, buf, offset))
-    else:
-        buf[:] = _await(lambda: disk.read(offset, len(buf)))
-
-
-async def _read_pieces(disk: Disk, buf: memoryview, offset: int) -> None:
-    """Fill a long `buf` piece by piece, with no buffer of its length in between."""
-
-    async def fetch(start: int, step: int) -> None:
-        buf[start - offset : start - offset + step] = await disk.read(start, step)
-
-    await for_each_piece(offset, len(buf), BEST_PIECE, fetch)
+    buf[:] = _perform(disk, READ, 0, offset, len(buf))
 
 
 def pwrite(disk: Disk, buf: Buffer, offset: int, flags: int) -> None:
     """Store `buf` on the disk."""
-    _await(lambda: disk.write(offset, buf, bool(flags & nbdkit.FLAG_FUA)), writing=True)
+    _perform(disk, WRITE, _fua(flags), offset, len(buf), buf)
 
 
 def flush(disk: Disk, _flags: int) -> None:
     """Make durable what was answered."""
-    _await(disk.flush)
+    _perform(disk, FLUSH, 0, 0, 0)
 
 
 def trim(disk: Disk, count: int, offset: int, flags: int) -> None:
     """Give back space."""
-    _await(lambda: disk.trim(offset, count, bool(flags & nbdkit.FLAG_FUA)))
+    _perform(disk, TRIM, _fua(flags), offset, count)
 
 
 def zero(disk: Disk, count: int, offset: int, flags: int) -> None:
     """Make a range read as zeroes."""
-    fua, may_trim, fast = (
-        bool(flags & flag) for flag in (nbdkit.FLAG_FUA, nbdkit.FLAG_MAY_TRIM, nbdkit.FLAG_FAST_ZERO)
-    )
-    _await(lambda: disk.zero(offset, count, fua, may_trim, fast))
+    keep = 0 if flags & nbdkit.FLAG_MAY_TRIM else KEEP_ALLOCATED
+    fast = FAST if flags & nbdkit.FLAG_FAST_ZERO else 0
+    _perform(disk, ZERO, _fua(flags) | keep | fast, offset, count)
 
 
 def extents(disk: Disk, count: int, offset: int, _flags: int) -> Iterable[tuple[int, int, int]]:
     """Where data and holes are."""
     return [
         (extent.offset, extent.length, extent.hole * nbdkit.EXTENT_HOLE | extent.zero * nbdkit.EXTENT_ZERO)
-        for extent in _await(lambda: disk.extents(offset, count))
+        for extent in _perform(disk, EXTENTS, 0, offset, count)
     ]
 
 
 def cache(disk: Disk, count: int, offset: int, _flags: int) -> None:
     """The range will be read soon."""
-    _await(lambda: disk.cache(offset, count))
+    _perform(disk, CACHE, 0, offset, count)
+
+
+def _fua(flags: int) -> int:
+    return FUA if flags & nbdkit.FLAG_FUA else 0

@@ -1,0 +1,98 @@
+"""`Gateway`, a target server's disks for NBD clients: opened once, and pinned to what they were then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from g2disk.disk import Disk, DiskInfo
+from g2disk.disk.layers.checked import Checked
+from g2disk.disk.layers.read_only import ReadOnlyDisk
+from g2disk.errors import DiskError, Invalid, NotFound
+from g2disk.remote.disk import RemoteDisk
+from g2disk.remote.endpoint import DEFAULT_TIMEOUT
+from g2disk.remote.negotiation import open_remote_disk
+from g2disk.stores.remote import RemoteStore
+from g2disk.stores.store import default_among
+
+
+class Gateway:
+    """The exports of a process that turns a target server's disks into NBD.
+
+    Every disk is opened once and shared by all NBD connections, and stays pinned to the identity that it had then: a
+    client that reconnects never finds other bytes, and what one connection wrote another's flush covers.
+
+    Belongs to the event loop that it was made on.
+    """
+
+    def __init__(
+        self, endpoint: str, timeout: float = DEFAULT_TIMEOUT, names: Sequence[str] = (), *, read_only: bool = False
+    ) -> None:
+        """`timeout` is how many seconds a request waits for a server that is away.  Without `names` all disks of the
+        server are served, now and later.
+        """
+        self._names = names
+        self._read_only = read_only
+        self._store = RemoteStore(endpoint, timeout)
+        self._disks: dict[str, Disk] = {}
+        self._served: dict[str, Disk] = {}
+
+    async def open(self, export: str) -> tuple[str, Disk]:
+        """The disk that a client asks for by `export` (empty: the default), and its name.  Raises a `DiskError`."""
+        name = export or default_among(self._names)
+        if self._names and not name:
+            raise NotFound(f"this gateway serves {len(self._names)} disks; say which one of {', '.join(self._names)}")
+        if self._names and name not in self._names:
+            raise Invalid(f"this gateway serves only {', '.join(map(repr, self._names))}, not {name!r}")
+        disk = self._disks.get(name)
+        if disk is None:
+            disk = await open_remote_disk(self._store.connection, name, wait=True)
+            # The first object is everybody's, also where the default disk is asked for with and without its name.
+            if isinstance(disk, RemoteDisk):
+                disk = self._disks.setdefault(disk.name, disk)
+            disk = self._disks.setdefault(name, disk)
+        elif isinstance(disk, RemoteDisk):
+            await disk.refresh()
+        called = disk.name if isinstance(disk, RemoteDisk) else name
+        served = self._served.get(called)
+        if served is None:
+            served = self._served[called] = Checked(ReadOnlyDisk(disk) if self._read_only else disk)
+        return called, served
+
+    async def list(self) -> Sequence[tuple[str, str]]:
+        """(name, description) of every disk that `open` would give.  Raises a `DiskError`."""
+        if self._names:
+            entries = [await self._store.get(name) for name in self._names]
+        else:
+            entries = [*await self._store.list()]
+        return [(entry.name, entry.description) for entry in entries]
+
+    async def default(self) -> str:
+        """The name of the disk that an empty export name stands for; empty where there is none."""
+        if self._names:
+            return default_among(self._names)
+        return (await self._store.list_with_default())[1]
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._store.close()
+
+
+async def check_server(endpoint: str, timeout: float, names: Sequence[str]) -> str:
+    """Reach the server and the disks once; the empty string, or what is wrong.  Without `names` the list will do."""
+    store = RemoteStore(endpoint, timeout)
+    try:
+        for name in names:
+            await open_remote_disk(store.connection, name)
+        if not names:
+            await store.list()
+    except DiskError as error:
+        return str(error)
+    else:
+        return ""
+    finally:
+        await store.close()
+
+
+def can_share(info: DiskInfo) -> bool:
+    """Whether several NBD connections may use the disk at once (NBD_FLAG_CAN_MULTI_CONN)."""
+    return info.multi_conn and (info.flush or info.read_only)

@@ -1,0 +1,1 @@
+"""The NBD server: the disks of exports over NBD."""

@@ -1,0 +1,239 @@
+"""`Connection`, one client of the NBD server: callbacks of the event loop in, replies out, a batch at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from g2disk.disk import Disk
+from g2disk.disk.perform import perform
+from g2disk.errors import DiskError, Internal
+from g2disk.nbd.errors import NbdProtocolError
+from g2disk.nbd.events import Closed, Event, ExportWanted, ListWanted, Ready
+from g2disk.nbd.export import export_of
+from g2disk.nbd.handshake import Handshake
+from g2disk.nbd.replies import Encode, encoder
+from g2disk.nbd.transmission import RequestParser
+from g2disk.request import READ, WRITE, Request
+from g2disk.servers.nbd.exports import NbdExports
+from g2disk.units import KIB, MIB
+
+log = logging.getLogger(__name__)
+
+MOST_REQUESTS = 4096
+"""Requests in flight on one connection; while there are more, nothing is received from it."""
+MOST_BYTES = 64 * MIB
+"""Bytes of data of reads and writes in flight on one connection; likewise."""
+MOST_UNSENT = 16 * MIB
+"""Bytes of replies that a client may leave unread; likewise."""
+
+Start: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
+"""Runs a coroutine as a task that somebody awaits."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client, from its greeting to its end.
+
+    Requests go to the disk as they come, and replies leave in the order in which they are done: a slow flush holds up
+    nothing else.  What is wrong with a request is answered; what is wrong with the stream ends this connection, with a
+    line in the log.
+    """
+
+    def __init__(self, exports: NbdExports, start: Start, gone: Callable[[Connection], None]) -> None:
+        """`gone` is called once the connection is lost and nothing is in flight any more."""
+        self._exports = exports
+        self._start = start
+        self._gone = gone
+        self._transport: asyncio.Transport
+        self._handshake: Handshake | None = Handshake()
+        self._received = bytearray(4 * KIB)
+        self._disk: Disk
+        self._disks: dict[str, Disk] = {}
+        self._parser: RequestParser
+        self._encode: Encode
+        self._requests = self._bytes = 0
+        self._lost = self._clogged = self._paused = self._draining = False
+        self._peer = "an NBD client"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.BaseProtocol`."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=MOST_UNSENT)
+        peer = transport.get_extra_info("peername")
+        if peer:
+            self._peer = f"the NBD client at {peer[0]}:{peer[1]}"
+        self._send_handshake()
+
+    def get_buffer(self, sizehint: int) -> Any:
+        """See `asyncio.BufferedProtocol`."""
+        return self._received if self._handshake is not None else self._parser.writable()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See `asyncio.BufferedProtocol`."""
+        try:
+            if self._handshake is not None:
+                self._follow(self._handshake.receive(self._received[:nbytes]))
+            else:
+                self._take(*self._parser.filled(nbytes))
+                self._parser.rest()
+        except NbdProtocolError as error:
+            self._drop(error)
+
+    def eof_received(self) -> bool:
+        """See `asyncio.Protocol`.  The answers to what came before are still sent."""
+        self._leave()
+        return True
+
+    def pause_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._clogged = True
+        self._throttle()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+        self._clogged = False
+        self._throttle()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.BaseProtocol`.  Requests in flight go on: a write that was begun is carried to its end."""
+        self._lost = True
+        if exc is not None:
+            log.debug("< %s broke off: %s", self._peer, exc)
+        self._settle()
+
+    def drain(self) -> None:
+        """Take no more requests, answer those in flight, then end."""
+        if self._handshake is not None:
+            self._handshake.shut_down()
+        else:
+            self._leave()
+
+    def abort(self) -> None:
+        """End at once; requests in flight go unanswered."""
+        self._transport.abort()
+
+    def _follow(self, event: Event | None) -> None:
+        """Do what the handshake asks for."""
+        self._send_handshake()
+        if isinstance(event, Ready):
+            self._enter(event)
+        elif isinstance(event, Closed):
+            log.debug("< %s left: %s", self._peer, event.reason)
+            self._transport.close()
+        elif event is not None:
+            self._start(self._answer(event))
+
+    async def _answer(self, event: ExportWanted | ListWanted) -> None:
+        handshake = self._handshake
+        assert handshake is not None
+        try:
+            if isinstance(event, ListWanted):
+                named = await self._exports.list()
+                following = handshake.exports(named)
+            else:
+                name, disk = await self._exports.open(event.name)
+                self._disks[name] = disk
+                following = handshake.export(export_of(name, disk.info()))
+        except NbdProtocolError as error:
+            self._drop(error)
+            return
+        except Exception as error:
+            if not isinstance(error, DiskError):
+                log.exception("! %s: %s", self._peer, event)
+                error = Internal(f"{type(error).__name__} in the server; its log says more")
+            log.info("! %s: %s", self._peer, error)
+            following = handshake.refuse(error)
+        if not self._lost:
+            self._follow(following)
+
+    def _send_handshake(self) -> None:
+        assert self._handshake is not None
+        data = self._handshake.data_to_send()
+        if data:
+            self._transport.write(data)
+
+    def _enter(self, ready: Ready) -> None:
+        """Begin transmission."""
+        self._handshake = None
+        self._received = bytearray()
+        self._disk = self._disks[ready.export.name]
+        self._disks.clear()
+        self._encode = encoder(structured=ready.structured, extended=ready.extended)
+        self._parser = RequestParser(
+            structured=ready.structured,
+            extended=ready.extended,
+            base_allocation=ready.base_allocation,
+            maximum_payload=ready.export.maximum_payload,
+        )
+        log.info("< %s opened %s", self._peer, ready.export.name)
+        if ready.leftover:
+            self._take(*self._parser.feed(ready.leftover))
+
+    def _take(self, requests: list[Request], refused: list[Request]) -> None:
+        if refused:
+            for request in refused:
+                log.warning("! %s: %s: %s", self._peer, request, request.error)
+            self._transport.writelines(self._encode(refused))
+        if requests:
+            self._requests += len(requests)
+            self._bytes += _bytes_of(requests)
+            for request in self._disk.submit(requests, self._done):
+                self._start(self._perform(request))
+            if self._requests > MOST_REQUESTS or self._bytes > MOST_BYTES:
+                self._throttle()
+        if self._parser.disconnected:
+            self._leave()
+
+    async def _perform(self, request: Request) -> None:
+        try:
+            await perform(self._disk, request)
+        except Exception as error:
+            log.exception("! %s: %s", self._peer, request)
+            request.error = Internal(f"{type(error).__name__} in the server; its log says more")
+        self._done([request])
+
+    def _done(self, requests: list[Request]) -> None:
+        self._requests -= len(requests)
+        self._bytes -= _bytes_of(requests)
+        if not self._lost:
+            self._transport.writelines(self._encode(requests))
+        if self._paused or not self._requests:
+            self._throttle()
+            self._settle()
+
+    def _throttle(self) -> None:
+        """Receive, or do not."""
+        full = self._requests > MOST_REQUESTS or self._bytes > MOST_BYTES
+        pause = full or self._clogged or self._draining
+        if pause is self._paused or self._lost:
+            return
+        self._paused = pause
+        if pause:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _leave(self) -> None:
+        """Nothing more is received; the connection ends when all is answered."""
+        self._draining = True
+        self._throttle()
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._requests:
+            return
+        if self._lost:
+            self._gone(self)
+        elif self._draining:
+            self._transport.close()
+
+    def _drop(self, error: NbdProtocolError) -> None:
+        log.warning("! %s is dropped: %s", self._peer, error)
+        self._transport.abort()
+
+
+def _bytes_of(requests: list[Request]) -> int:
+    return sum([request.length for request in requests if request.operation == READ or request.operation == WRITE])
