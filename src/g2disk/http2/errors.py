@@ -21,6 +21,13 @@ ENHANCE_YOUR_CALM: Final = 0xB
 INADEQUATE_SECURITY: Final = 0xC
 HTTP_1_1_REQUIRED: Final = 0xD
 
+_NAMES = {value: name for name, value in dict(globals()).items() if isinstance(value, int) and name.isupper()}
+
+
+def name_of(code: int) -> str:
+    """The name of an error code, or its number."""
+    return _NAMES.get(code, f"error code {code}")
+
 
 class Http2Error(Corrupt):
     """The peer broke the protocol, and the connection cannot go on: send what is queued, and close it."""

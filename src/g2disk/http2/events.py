@@ -13,6 +13,11 @@ Headers: TypeAlias = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsReceived:
+    """The peer speaks HTTP/2, and its settings are in force; `can_open` may have changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeadersReceived:
     """A request, a response, or trailers.  At a server, the first of a stream opens it."""
 
@@ -86,5 +91,13 @@ class Pong:
 
 
 Event: TypeAlias = (
-    HeadersReceived | MessageReceived | MessageRefused | StreamEnded | StreamReset | GoAwayReceived | Drained | Pong
+    SettingsReceived
+    | HeadersReceived
+    | MessageReceived
+    | MessageRefused
+    | StreamEnded
+    | StreamReset
+    | GoAwayReceived
+    | Drained
+    | Pong
 )
