@@ -35,6 +35,7 @@ class Wish:
     read_only: bool = False
     timeout: float = DEFAULT_TIMEOUT
     """Seconds that a request waits for a server that is away, before it fails."""
+    via: gateway.Via = gateway.Via.NBD
 
 
 async def attach(wish: Wish, directory: RunDirectory, clock: Clock) -> Attachment:
@@ -64,7 +65,8 @@ async def attach(wish: Wish, directory: RunDirectory, clock: Clock) -> Attachmen
             with directory.exclusive():
                 _refuse_twice(attachment, directory)
                 slot.save(attachment)
-            process = gateway.start_gateway(slot, wish.endpoint, name, wish.timeout, wish.read_only)
+            source = gateway.Source(wish.endpoint, name, wish.timeout, wish.read_only)
+            process = gateway.start_gateway(slot, source, wish.via)
             undo.push_async_callback(process.end, gateway.PATIENCE)
             attachment = slot.save(msgspec.structs.replace(attachment, gateway=process))
             await gateway.wait_for_gateway(slot, process, clock)

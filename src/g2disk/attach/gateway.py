@@ -1,10 +1,12 @@
-"""The gateway of one attachment: nbdkit with our plugin, a process of its own on a private Unix socket."""
+"""The gateway of one attachment: a process of its own on a private Unix socket, our NBD server or nbdkit."""
 
 from __future__ import annotations
 
+import enum
 import os
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import g2disk.servers.nbdkit
@@ -25,20 +27,51 @@ def plugin_path() -> Path:
     return Path(g2disk.servers.nbdkit.__file__).with_name("plugin.py")
 
 
-def start_gateway(slot: Slot, endpoint: str, disk: str, timeout: float, read_only: bool) -> Process:
-    """Start serving the disk at `slot.socket`; it is not ready yet.  An empty `disk` is the server's only one.
+class Via(enum.StrEnum):
+    """What turns the disk into NBD."""
 
-    `timeout` is how long, in seconds, a request waits for a server that is away.
-    """
+    NBD = "nbd"
+    """Our own NBD server, `g2disk nbd`."""
+    NBDKIT = "nbdkit"
+    """nbdkit with g2disk's plugin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The disk that a gateway serves."""
+
+    endpoint: str
+    disk: str
+    """Empty: the server's only one."""
+    timeout: float
+    """Seconds that a request waits for a server that is away."""
+    read_only: bool
+
+
+def start_gateway(slot: Slot, source: Source, via: Via) -> Process:
+    """Start serving the disk at `slot.socket`; it is not ready yet."""
     if len(os.fsencode(slot.socket)) > _LONGEST_SOCKET:
         raise Invalid(f"{slot.socket} is too long for a Unix socket; set G2DISK_RUN_DIR to a shorter path")
-    command: list[str | Path] = ["nbdkit", "-f", "-U", slot.socket, "python", plugin_path()]
-    command += [f"endpoint={absolute(endpoint)}"]
-    command += [f"timeout={timeout:g}", f"readonly={str(read_only).lower()}"]
-    command += [f"disk={disk}"] if disk else []
+    if via is Via.NBD:
+        return start(_nbd_command(slot, source), slot.gateway_log)
     # nbdkit's Python is not ours: where this one is a virtual environment, the plugin finds it by this.
     environment = {"VIRTUAL_ENV": sys.prefix} if sys.prefix != sys.base_prefix else {}
-    return start(command, slot.gateway_log, environment)
+    return start(_nbdkit_command(slot, source), slot.gateway_log, environment)
+
+
+def _nbd_command(slot: Slot, source: Source) -> list[str | Path]:
+    command: list[str | Path] = [sys.executable, "-m", "g2disk.cli.main", "nbd"]
+    command += ["--listen", f"unix:{slot.socket}", "--endpoint", absolute(source.endpoint)]
+    command += ["--timeout", f"{source.timeout:g}"]
+    command += ["--read-only"] if source.read_only else []
+    return [*command, "--", source.disk] if source.disk else command
+
+
+def _nbdkit_command(slot: Slot, source: Source) -> list[str | Path]:
+    command: list[str | Path] = ["nbdkit", "-f", "-U", slot.socket, "python", plugin_path()]
+    command += [f"endpoint={absolute(source.endpoint)}"]
+    command += [f"timeout={source.timeout:g}", f"readonly={str(source.read_only).lower()}"]
+    return [*command, f"disk={source.disk}"] if source.disk else command
 
 
 async def wait_for_gateway(slot: Slot, gateway: Process, clock: Clock) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from g2disk.attach.attachment import Wish
 from g2disk.attach.attachment import attach as attach_disk
+from g2disk.attach.gateway import Via
 from g2disk.attach.records import run_directory
 from g2disk.cli.options import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT, DiskName, Endpoint, Json, Timeout
 from g2disk.cli.output import note, print_json, print_line
@@ -31,6 +32,9 @@ def attach(
     connections: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="Connections between kernel and gateway.")
     ] = 1,
+    via: Annotated[
+        Via, typer.Option(help="The gateway: g2disk's own NBD server, or nbdkit with its plugin.")
+    ] = Via.NBD,
     read_only: Annotated[bool, typer.Option("--read-only", help="Take no writes.")] = False,
     timeout: Timeout = DEFAULT_TIMEOUT,
     endpoint: Endpoint = DEFAULT_ENDPOINT,
@@ -38,11 +42,11 @@ def attach(
 ) -> None:
     """Make a block device of a disk, and print the device's path.
 
-    A gateway process, nbdkit with g2disk's plugin, keeps running until `g2disk detach`.
+    A gateway process keeps running until `g2disk detach`.
     """
     if fuse is not None and device:
         raise Invalid("give a device or --fuse FILE, not both")
-    wish = Wish(endpoint, name, device, fuse, connections, read_only, timeout)
+    wish = Wish(endpoint, name, device, fuse, connections, read_only, timeout, via)
     attachment = run(attach_disk(wish, run_directory(os.environ), SystemClock()))
     if json:
         print_json(attachment_document(attachment))

@@ -53,3 +53,7 @@ def _settle(stream: TextIO) -> OSError | None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return failure
     return None
+
+
+if __name__ == "__main__":
+    main()
