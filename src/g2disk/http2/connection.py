@@ -144,6 +144,12 @@ class Http2Connection:
         found = self._streams.open.get(stream)
         return found.unsent if found is not None else 0
 
+    def limit(self, stream: int, most: int) -> None:
+        """Take messages of at most `most` bytes on this stream; by default of 36 MiB."""
+        found = self._streams.open.get(stream)
+        if found is not None:
+            found.reader.limit = most
+
     def pause(self, stream: int) -> None:
         """Do not let the peer send more on this stream than it may already: 16 MiB at most.
 

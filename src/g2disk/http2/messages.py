@@ -9,7 +9,7 @@ from g2disk.http2.frames import PREFIX
 from g2disk.units import KIB, MIB
 
 LARGEST_MESSAGE: Final = 36 * MIB
-"""Bytes of a message that we take: NBD's largest request, 32 MiB, and what goes around it."""
+"""Bytes of a message that we take, unless a stream has a limit of its own: NBD's largest request, 32 MiB, and what goes around it."""
 
 RESOURCE_EXHAUSTED: Final = 8
 UNIMPLEMENTED: Final = 12
@@ -36,7 +36,7 @@ class Room:
 class MessageReader:
     """The messages of one stream.  One that came whole in a frame is a view of it; any other is copied together."""
 
-    __slots__ = ("_filled", "_length", "_message", "_prefix", "_room", "_stream", "refused")
+    __slots__ = ("_filled", "_length", "_message", "_prefix", "_room", "_stream", "limit", "refused")
 
     def __init__(self, stream: int, room: Room) -> None:
         self._stream = stream
@@ -44,6 +44,8 @@ class MessageReader:
         self._prefix = b""
         self._message: memoryview | None = None
         self._length = self._filled = 0
+        self.limit = LARGEST_MESSAGE
+        """Bytes of a message that is taken."""
         self.refused = False
         """A message could not be taken, and all that follows is dropped."""
 
@@ -56,7 +58,7 @@ class MessageReader:
         """Append what `data`, the next bytes of the stream, completes."""
         if self._message is None and not self._prefix and len(data) >= PREFIX.size:
             compressed, length = PREFIX.unpack_from(data)
-            if length == len(data) - PREFIX.size and not compressed and length <= LARGEST_MESSAGE and not self.refused:
+            if length == len(data) - PREFIX.size and not compressed and length <= self.limit and not self.refused:
                 events.append(MessageReceived(self._stream, data[PREFIX.size :]))
                 return
         while data and not self.refused:
@@ -76,8 +78,8 @@ class MessageReader:
             return data
         self._prefix = b""
         compressed, length = PREFIX.unpack(prefix)
-        if compressed or length > LARGEST_MESSAGE:
-            self._refuse(_refusal(self._stream, compressed, length), events)
+        if compressed or length > self.limit:
+            self._refuse(_refusal(self._stream, compressed, length, self.limit), events)
         elif length <= len(data):
             events.append(MessageReceived(self._stream, data[:length]))
             data = data[length:]
@@ -126,10 +128,10 @@ class MessageReader:
         events.append(refusal)
 
 
-def _refusal(stream: int, compressed: int, length: int) -> MessageRefused:
+def _refusal(stream: int, compressed: int, length: int, limit: int) -> MessageRefused:
     if compressed == 1:
         return MessageRefused(stream, UNIMPLEMENTED, "compressed messages are not taken: send them uncompressed")
     if compressed:
         return MessageRefused(stream, INTERNAL, f"a message begins with {compressed}, which means nothing in gRPC")
-    reason = f"a message of {length} bytes; {LARGEST_MESSAGE} are taken: send smaller pieces"
+    reason = f"a message of {length} bytes; {limit} are taken: send smaller pieces"
     return MessageRefused(stream, RESOURCE_EXHAUSTED, reason)
