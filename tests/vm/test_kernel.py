@@ -116,7 +116,7 @@ def test_attach_makes_a_device_and_detach_undoes_it(machine: Machine) -> None:
         umount files
         g2disk detach default
         echo "left=$(cat /sys/block/nbd*/pid /run/g2disk/*/state.json 2>/dev/null | wc -l)"
-        echo "gateways=$(pgrep --count nbdkit || true)"
+        echo "gateways=$(pgrep --count --full 'g2disk[.]cli[.]main nbd' || true)"
 
         g2disk attach default /dev/nbd5
         mount /dev/nbd5 files

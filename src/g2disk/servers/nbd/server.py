@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from g2disk.servers.listening import listen
+from g2disk.servers.listening import forget_path, listen
 from g2disk.servers.nbd.connection import Connection
 from g2disk.servers.nbd.exports import NbdExports
 
@@ -17,25 +17,30 @@ class NbdServer:
 
     def __init__(self, exports: NbdExports, addresses: Sequence[str]) -> None:
         self._exports = exports
-        self._addresses = addresses
-        self._servers: list[asyncio.Server] = []
+        self._asked = addresses
+        self._addresses: list[str] = []
+        self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
 
     async def start(self) -> list[str]:
         """Listen, and return the addresses as a client would give them.  Raises `Busy`, `Denied`, `Invalid`."""
-        listening = []
-        for address in self._addresses:
-            server, there = await listen(address, self._connection)
-            self._servers.append(server)
-            listening.append(there)
-        return listening
+        loop = asyncio.get_running_loop()
+        for asked in self._asked:
+            sockets, address = listen(asked)
+            self._addresses.append(address)
+            serve = loop.create_unix_server if address.startswith("unix:") else loop.create_server
+            for listening in sockets:
+                self._listeners.append(await serve(self._connection, sock=listening))
+        return self._addresses
 
     async def drain(self, seconds: float) -> None:
         """Take no more clients and requests, answer what is in flight for up to `seconds`, then end."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
+        for address in self._addresses:
+            forget_path(address)
         for connection in list(self._connections):
             connection.drain()
         try:
