@@ -171,6 +171,15 @@ def test_info_and_go_tell_what_is_asked(option: int) -> None:
     assert begun().say(wire.option(option, wire.info_data("disk"))) == export + sizes + reply(option, 1)
 
 
+def test_a_disk_without_a_description_tells_none() -> None:
+    """Asked for or not, in INFO as in LIST."""
+    conversation = begun(exports={"disk": Export("disk", 512)})
+
+    answer = conversation.say(wire.option(3) + wire.option(6, wire.info_data("disk", (2,))))
+
+    assert [each.data[:2] for each in wire.option_replies(answer)] == [b"\0\0", b"", b"\0\0", b"\0\3", b""]
+
+
 def test_go_enters_transmission_and_info_does_not() -> None:
     """After INFO the handshake goes on; after GO what follows belongs to transmission."""
     conversation = begun()
