@@ -178,7 +178,7 @@ async def _summary(store: Store) -> str:
 
 
 def _next_step(address: str) -> str:
-    return f'next: nbdkit -f -U /tmp/g2disk.sock python "$(g2disk plugin)" endpoint={shlex.quote(address)}'
+    return f"next: g2disk nbd --endpoint {shlex.quote(address)} --listen unix:/tmp/g2disk.sock"
 
 
 def _next_step_nbd(address: str) -> str:
