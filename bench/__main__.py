@@ -10,16 +10,19 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 import typer
 
-from bench import machine, report
-from bench.cases import CASES, Case
+from bench import machine, page, plot, report, scale_report
+from bench.cases import CASES, SCALE_CASES, Case
 from bench.errors import BenchError
 from bench.results import Record, SubjectFacts, load
 from bench.run import measure
-from bench.subjects import SUBJECTS, G2diskPlugin, Peer, Subject
+from bench.subjects import SCALE_SUBJECTS, SUBJECTS
+from bench.subjects.others import Peer, name_processes
+from bench.subjects.ours import G2diskPlugin
+from bench.subjects.subject import Subject
 from g2disk.errors import DiskError
 from g2disk.units import parse_size
 
@@ -31,7 +34,17 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="How often every measurement is made.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.01, help="How long a measurement takes.")] = 3.0,
     size: Annotated[str, typer.Option(help="How much of every disk is read and written.")] = "256MiB",
-    quick: Annotated[bool, typer.Option("--quick", help="One round of one second; prints, and keeps nothing.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="One round of one second, with --scale a hundredth of the crowd; keeps nothing."),
+    ] = False,
+    scale: Annotated[
+        bool,
+        typer.Option(
+            "--scale",
+            help="Measure one small disk beside many disks, beside many connections, and a giant one instead.",
+        ),
+    ] = False,
     case: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="These cases only, such as 'randread*'; may be repeated."),
@@ -45,60 +58,79 @@ def bench(
             metavar="NAME=NBD_URI", help="Measure this running server too. OVERWRITES its data. May be repeated."
         ),
     ] = None,
+    peer_pids: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PID,PID", help="The processes whose cost is this peer's. May be repeated."),
+    ] = None,
     tree: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIRECTORY", help="Measure our plugin of another checkout too. May be repeated."),
     ] = None,
     results: Annotated[Path, typer.Option(help="Where the raw results are kept.")] = ROOT / "bench" / "results",
-    docs: Annotated[Path, typer.Option(help="Where performance.md and its plot are.")] = ROOT / "docs",
+    docs: Annotated[Path, typer.Option(help="Where performance.md is.")] = ROOT / "docs",
     redraw: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Measure nothing: write the page again from these results.")
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the cases and the subjects.")] = False,
 ) -> None:
-    """Measure the NBD servers with fio, in interleaved rounds, and write docs/performance.md."""
-    chosen = [
-        *_select("subject", [kind() for kind in SUBJECTS], subject),
-        *map(G2diskPlugin.of_tree, tree or ()),
-        *map(Peer.parse, peer or ()),
-    ]
-    cases = _select("case", CASES, case)
-    if listing:
-        for name, title in [(one.name, one.title) for one in cases] + [(one.name, one.title) for one in chosen]:
-            typer.echo(f"{name:<20} {title}")
-        return
+    """Measure NBD servers with fio, in interleaved rounds, and write docs/performance.md."""
     if redraw is not None:
         _write(load(redraw), redraw, docs)
         return
-    record = _measure(chosen, cases, 1 if quick else rounds, 1.0 if quick else seconds, parse_size(size))
-    typer.echo(report.text(record))
+    known: list[Subject] = [kind() for kind in SUBJECTS]
+    if scale:
+        known = [kind(0.01 if quick else 1.0) for kind in SCALE_SUBJECTS]
+    peers = [Peer.parse(text) for text in peer or ()]
+    name_processes(peers, peer_pids or ())
+    chosen = [*_select("subject", known, subject), *map(G2diskPlugin.of_tree, tree or ()), *peers]
+    cases = _select("case", SCALE_CASES if scale else CASES, case)
+    if listing:
+        for name, title in [(one.name, one.title) for one in cases] + [(one.name, one.title) for one in chosen]:
+            typer.echo(f"{name:<22} {title}")
+        return
+    record = _new_record("scale" if scale else "comparison", chosen, cases, 1.0 if quick else seconds, parse_size(size))
+    raw = results / f"{record.date.replace(':', '')}-{record.part}.json"
+    keep = (lambda: None) if quick else (lambda: record.save(raw))
+    measure(record, chosen, 1 if quick else rounds, _say, keep)
+    typer.echo(scale_report.text(record) if scale else report.text(record))
     if not quick:
-        path = results / f"{record.date.replace(':', '')}.json"
-        record.save(path)
-        _write(record, path, docs)
+        _write(record, raw, docs)
 
 
-def _measure(subjects: Sequence[Subject], cases: Sequence[Case], rounds: int, seconds: float, size: int) -> Record:
-    return Record(
+def _new_record(
+    part: Literal["comparison", "scale"], subjects: list[Subject], cases: list[Case], seconds: float, size: int
+) -> Record:
+    """A record without rounds.  Subjects whose programs are not installed are left out, with a note."""
+    record = Record(
+        part=part,
         command=shlex.join(["./dev", "bench", *sys.argv[1:]]),
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         commit=machine.commit(ROOT),
         machine=machine.describe(),
         size=size,
         seconds=seconds,
-        rounds=rounds,
-        subjects=[SubjectFacts(subject.name, subject.title, subject.ours) for subject in subjects],
-        cases=list(cases),
-        runs=measure(subjects, cases, rounds=rounds, seconds=seconds, size=size, say=_say),
+        subjects=[],
+        cases=cases,
     )
+    for subject in list(subjects):
+        missing = subject.missing()
+        if missing:
+            record.notes.append(f"{subject.title} was left out: {missing} is not installed.")
+            _say(record.notes[-1])
+            subjects.remove(subject)
+        else:
+            record.subjects.append(SubjectFacts(subject.name, subject.title, subject.ours))
+    return record
 
 
 def _write(record: Record, raw: Path, docs: Path) -> None:
-    from bench import plot  # matplotlib takes long to load, and most mistakes are found before it is needed
-
-    plot.draw(record, docs / "img" / "performance.svg")
     link = os.path.relpath(raw.resolve(), docs.resolve())
-    report.insert(docs / "performance.md", report.markdown(record, "img/performance.svg", link))
+    if record.part == "scale":
+        text = scale_report.markdown(record, link)
+    else:
+        plot.draw(record, docs / "img")
+        text = report.markdown(record, "img", link)
+    page.insert(docs / "performance.md", record.part, text)
     _say(f"wrote {docs / 'performance.md'}, from {raw}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 KIB, MIB = 1 << 10, 1 << 20
+DEPTHS = (1, 4, 16, 64, 128)
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +40,35 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 def _random(rw: str, verb: str, depth: int) -> Case:
     name, group = f"{rw}-4k-qd{depth}", f"4 KiB random {verb}"
-    return Case(name=name, group=group, label=f"depth {depth}", rw=rw, block=4 * KIB, depth=depth)
+    return Case(name=name, group=group, label=f"depth {depth}", rw=rw, block=4 * KIB, depth=depth, read_share=70)
 
 
-def _sequential(rw: str) -> Case:
-    return Case(name=f"{rw}-1m", group="1 MiB sequential", label=f"{rw}, depth 4", rw=rw, block=MIB, depth=4)
+def _sequential(rw: str, block: int, depth: int) -> Case:
+    size = f"{block // KIB} KiB" if block < MIB else f"{block // MIB} MiB"
+    name = f"{rw}-{size[:-2].replace(' ', '').lower()}"
+    return Case(name=name, group=f"{size} sequential", label=f"{rw}, depth {depth}", rw=rw, block=block, depth=depth)
 
+
+FOUR_CONNECTIONS = Case(
+    name="randread-4k-qd16-conn4",
+    group="4 KiB random read on four connections",
+    label="depth 16 on each",
+    rw="randread",
+    block=4 * KIB,
+    depth=16,
+    connections=4,
+)
 
 CASES: tuple[Case, ...] = (
-    *(_random("randread", "read", depth) for depth in (1, 16, 64)),
-    *(_random("randwrite", "write", depth) for depth in (1, 16, 64)),
-    *(_sequential(rw) for rw in ("read", "write")),
+    *(_random("randread", "read", depth) for depth in DEPTHS),
+    *(_random("randwrite", "write", depth) for depth in DEPTHS),
+    *(_random("randrw", "70% read, 30% write", depth) for depth in DEPTHS),
+    FOUR_CONNECTIONS,
+    *(_sequential(rw, 64 * KIB, 16) for rw in ("read", "write")),
+    *(_sequential(rw, MIB, 4) for rw in ("read", "write")),
 )
+
+SCALE_CASES: tuple[Case, ...] = tuple(
+    _random(rw, verb, depth) for rw, verb in (("randread", "read"), ("randwrite", "write")) for depth in (1, 64)
+)
+"""Of `--scale`: latency at depth 1, throughput at depth 64."""

@@ -7,43 +7,76 @@ from typing import Any
 
 import msgspec
 
-from bench.cases import MIB, Case
+from bench.cases import KIB, MIB, Case
 from bench.errors import BenchError
 from bench.processes import output_of
 
 _SLACK = 60.0
 """Seconds on top of its running time that fio may take to connect, lay out and report."""
+_FILLING = 600.0
+"""Seconds that writing scattered places may take."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What fio is pointed at."""
+
+    uri: str
+    """Of the export."""
+    size: int
+    """Bytes from the export's start that are read and written."""
+    stride: int = 0
+    """Bytes from one place to the next where 4 KiB are read or written; 0 where there is nothing in between."""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """What one run of fio found, reads and writes together."""
 
     requests: int
+    bytes: int
     iops: float
     bytes_per_second: float
     p50_us: float
     """Microseconds from handing a request to libnbd until its completion; half of the requests took less."""
     p99_us: float
     p999_us: float
-    cpu_us: float | None = None
-    """Processor time of the subject's processes, microseconds a request; None where they are not ours to watch."""
+    client_cores: float
+    """Processor time of fio itself, seconds a second: what it takes, the subject does not get."""
+    cpu_seconds: float | None = None
+    """Processor time of the subject's processes; None where nobody named them."""
+    peak_memory: int | None = None
+    """Bytes of memory that these processes took up at most, see `bench.usage`."""
+
+    @property
+    def cpu_seconds_per_100k(self) -> float | None:
+        """Processor time of the subject's processes for 100,000 requests."""
+        return None if self.cpu_seconds is None else self.cpu_seconds * 1e5 / self.requests
+
+    @property
+    def cpu_seconds_per_gb(self) -> float | None:
+        """Processor time of the subject's processes for 10^9 bytes."""
+        return None if self.cpu_seconds is None else self.cpu_seconds * 1e9 / self.bytes
 
 
-def measure(case: Case, uri: str, size: int, seconds: float) -> Measurement:
-    """Run the case on the first `size` bytes of the export for `seconds`.  Raises `BenchError`."""
-    return parse(output_of(command(case, uri, size, seconds), seconds + _SLACK))
+def measure(case: Case, target: Target, seconds: float) -> Measurement:
+    """Run the case on the target for `seconds`.  Raises `BenchError`."""
+    return parse(output_of(command(case, target, seconds), seconds + _SLACK))
 
 
-def fill(uri: str, size: int) -> None:
-    """Write the first `size` bytes once, so that reads find data and not holes.  Raises `BenchError`."""
-    output_of(_command(uri, size, "--name=fill", "--rw=write", f"--bs={MIB}", "--iodepth=4"), _SLACK)
+def fill(target: Target) -> None:
+    """Write every place of the target once, so that reads find data and not holes.  Raises `BenchError`."""
+    if target.stride:
+        zones = ("--zonemode=strided", "--zonesize=4k", "--zonerange=4k", f"--zoneskip={target.stride - 4 * KIB}")
+        places = target.size // target.stride
+        written = f"--io_size={places * 4 * KIB}"
+        output_of(_command(target, "--name=fill", "--rw=write", "--bs=4k", "--iodepth=64", *zones, written), _FILLING)
+    else:
+        output_of(_command(target, "--name=fill", "--rw=write", f"--bs={MIB}", "--iodepth=4"), _SLACK)
 
 
-def command(case: Case, uri: str, size: int, seconds: float) -> list[str]:
+def command(case: Case, target: Target, seconds: float) -> list[str]:
     """The command line for the case."""
     return _command(
-        uri,
-        size,
+        target,
         f"--name={case.name}",
         f"--rw={case.rw}",
         f"--rwmixread={case.read_share}",
@@ -53,13 +86,14 @@ def command(case: Case, uri: str, size: int, seconds: float) -> list[str]:
         "--time_based",
         f"--runtime={round(seconds * 1000)}ms",
         "--norandommap",
+        *([f"--blockalign={target.stride}"] if target.stride else []),
     )
 
 
-def _command(uri: str, size: int, *options: str) -> list[str]:
+def _command(target: Target, *options: str) -> list[str]:
     # Threads, as fio's forked jobs would outlive it; one figure for all directions and connections.
     common = ("--thread", "--unified_rw_reporting=mixed", "--group_reporting", "--percentile_list=50:99:99.9")
-    engine = ("--ioengine=nbd", f"--uri={uri}", f"--size={size}")
+    engine = ("--ioengine=nbd", f"--uri={target.uri}", f"--size={target.size}")
     return ["fio", *options, *engine, *common, "--output-format=json"]
 
 
@@ -83,9 +117,11 @@ def _measurement(job: dict[str, Any]) -> Measurement:
     percentile = mixed["clat_ns"]["percentile"]
     return Measurement(
         requests=mixed["total_ios"],
+        bytes=mixed["io_bytes"],
         iops=mixed["iops"],
         bytes_per_second=mixed["bw_bytes"],
         p50_us=percentile["50.000000"] / 1000,
         p99_us=percentile["99.000000"] / 1000,
         p999_us=percentile["99.900000"] / 1000,
+        client_cores=(job["usr_cpu"] + job["sys_cpu"]) / 100 * int(job["job options"].get("numjobs", 1)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def describe() -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "nbdkit": f"{_program('nbdkit')}, built with Python {_embedded_python()}",
         "fio": _program("fio"),
+        "qemu-nbd": _program("qemu-nbd", "none"),
+        "nbd-server": _program("nbd-server", "none"),
         "Python": platform.python_version(),
         "grpcio": version("grpcio"),
         "load before": f"{os.getloadavg()[0]:.2f}",
@@ -41,7 +44,10 @@ def _processor() -> str:
     return found[1] if found else platform.machine()
 
 
-def _program(name: str) -> str:
+def _program(name: str, without: str = "") -> str:
+    """Its version, or `without` where that is given and the program is not there."""
+    if without and shutil.which(name) is None:
+        return without
     try:
         said = output_of([name, "--version"])
     except BenchError as error:

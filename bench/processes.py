@@ -29,11 +29,6 @@ class Process:
         self.popen = popen
         self.log = log
 
-    def cpu_seconds(self) -> float:
-        """Processor time that all its threads took so far, in user space and in the kernel."""
-        fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     def wait_until(self, condition: str, test: Callable[[], bool]) -> None:
         """Poll `test` until it is true.  Raises `BenchError` when the program ends first, or takes too long."""
         deadline = _CLOCK.now() + PATIENCE
@@ -44,12 +39,12 @@ class Process:
                 raise self._failure(f"took more than {PATIENCE:g} s until {condition}")
             threading.Event().wait(0.01)
 
-    def read_line(self) -> str:
-        """The next line of its standard output."""
+    def read_line(self, patience: float = PATIENCE) -> str:
+        """The next line of its standard output.  Raises `BenchError` when it ends or takes longer than `patience`."""
         assert self.popen.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self.popen.stdout, selectors.EVENT_READ)
-            ready = selector.select(PATIENCE)
+            ready = selector.select(patience)
         line = self.popen.stdout.readline().decode() if ready else ""
         if not line:
             raise self._failure("printed no line on standard output")

@@ -1,52 +1,34 @@
-"""docs/performance.md: tables drawn from a record, between two marks; what stands outside them is kept."""
+"""The comparison as Markdown for docs/performance.md, and as lines for a terminal."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
+from bench import page
 from bench.cases import Case
-from bench.errors import BenchError
-from bench.results import Record, SubjectFacts
-from g2disk.units import format_size
+from bench.fio import Measurement
+from bench.plot import file_name
+from bench.results import Figure, Record, SubjectFacts
 
-BEGIN = "<!-- written by ./dev bench: begin -->"
-END = "<!-- written by ./dev bench: end -->"
-_SKELETON = f"# Performance\n\n{BEGIN}\n{END}\n"
+_Cell = Callable[[Record, SubjectFacts, Case], str]
+_NONE = "–"
 
-
-def insert(page: Path, text: str) -> None:
-    """Put `text` between the page's marks; a page that is not there is made.  Raises `BenchError`."""
-    before = page.read_text() if page.exists() else _SKELETON
-    head, begin, rest = before.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise BenchError(f"{page} lacks the lines {BEGIN} and {END}; put them where the tables belong")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(f"{head}{BEGIN}\n\n{text.strip()}\n\n{END}{tail}")
+_LATENCY = "Microseconds: half of the requests took less, 99%, 99.9%."
+_PROCESSOR = (
+    "Seconds of the subject's processes for 100,000 requests, for 10⁹ bytes, and the processor cores that fio itself "
+    "kept busy meanwhile."
+)
+_MEMORY = (
+    "MiB of the subject's processes, the disk's data included where they hold it; a file on a tmpfs is not theirs."
+)
 
 
-def markdown(record: Record, image: str, raw: str) -> str:
-    """The part between the marks.  `image` and `raw` are links to the plot and to the record."""
-    parts = [
-        f"Made on {record.date} at commit {record.commit or 'unknown'} with",
-        f"    {record.command}",
-        f"Medians of {record.rounds} interleaved rounds of {record.seconds:g} s on {format_size(record.size)} "
-        f"of every disk. Every figure of every round: [{Path(raw).name}]({raw}).",
-        _table(("machine", ""), record.machine.items()),
-        f"![Requests and bytes a second, by case and subject]({image})",
-        "## Throughput",
-        _figures(record, _throughput),
-    ]
-    if len(record.subjects) > 1:
-        for subject in record.subjects:
-            if subject.ours:
-                parts += [f"## Ratios: {subject.title}", _ratios(record, subject)]
-    parts += ["## Latency", "Microseconds: the median, and what 99% of the requests stayed below."]
-    parts += [_figures(record, _latency)]
-    parts += ["## Processor time", "Microseconds a request, of the NBD server and of the target server behind it."]
-    parts += [_figures(record, _processor)]
+def markdown(record: Record, images: str, raw: str) -> str:
+    """The generated part.  `images` is the link to the plots' directory, `raw` that to the record."""
+    parts = page.origin(record, raw)
+    for group, cases in record.groups().items():
+        parts += _group(record, group, cases, f"{images}/{file_name(group)}")
     return "\n\n".join(parts)
 
 
@@ -57,53 +39,73 @@ def text(record: Record) -> str:
         lines.append(case.title)
         for subject in record.subjects:
             against = [
-                f"{statistics.median(record.ratios(subject.name, other.name, case.name)):.2f} x {other.name}"
+                f"{statistics.median(ratios):.2f} x {other.name}"
                 for other in record.subjects
                 if subject.ours and other is not subject
+                if (ratios := _ratios(record, subject, other, case))
             ]
-            lines.append(
-                f"  {subject.name:<20} {_throughput(record, subject, case):>14}  {', '.join(against)}".rstrip()
-            )
-    return "\n".join(lines)
+            unit = "IOPS" if case.counts_requests else "MB/s"
+            figure = f"{_throughput(record, subject, case)} {unit}"
+            lines.append(f"  {subject.name:<16} {figure:>14}  {', '.join(against)}".rstrip())
+    return "\n".join([*lines, *record.notes])
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(heads) - 1)] if len(heads) > 2 else ["---"] * len(heads)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+def _group(record: Record, group: str, cases: Sequence[Case], image: str) -> list[str]:
+    unit = "Requests a second" if cases[0].counts_requests else "MB/s"
+    parts = [f"## {group}", f"![{unit}, by case and subject]({image})"]
+    parts += ["### Throughput", f"{unit}.", _table(record, cases, _throughput)]
+    if len(record.subjects) > 1:
+        parts += [_ratio_table(record, subject, cases) for subject in record.subjects if subject.ours]
+    parts += ["### Latency", _LATENCY, _table(record, cases, _latency)]
+    parts += ["### Processor time", _PROCESSOR, _table(record, cases, _processor)]
+    parts += ["### Peak memory", _MEMORY, _table(record, cases, _memory)]
+    return parts
 
 
-def _figures(record: Record, cell: Callable[[Record, SubjectFacts, Case], str]) -> str:
-    heads = ["case", *(subject.title for subject in record.subjects)]
-    return _table(heads, ([case.title, *(cell(record, s, case) for s in record.subjects)] for case in record.cases))
+def _table(record: Record, cases: Sequence[Case], cell: _Cell) -> str:
+    rows = ([subject.title, *(cell(record, subject, case) for case in cases)] for subject in record.subjects)
+    return page.table(["", *(case.label for case in cases)], rows)
 
 
-def _ratios(record: Record, ours: SubjectFacts) -> str:
-    others = [subject for subject in record.subjects if subject.name != ours.name]
-    heads = ["times as fast as", *(subject.title for subject in others)]
-    rows = (
-        [case.title, *(_spread(record.ratios(ours.name, other.name, case.name)) for other in others)]
-        for case in record.cases
-    )
-    return _table(heads, rows)
+def _ratio_table(record: Record, ours: SubjectFacts, cases: Sequence[Case]) -> str:
+    rows = []
+    for other in record.subjects:
+        if other.name != ours.name:
+            ratios = [_ratios(record, ours, other, case) for case in cases]
+            rows.append([other.title, *(page.spread(r, statistics.median(r)) if r else _NONE for r in ratios)])
+    return page.table([f"**{ours.title}**, times as fast as", *(case.label for case in cases)], rows)
 
 
-def _spread(ratios: Sequence[float]) -> str:
-    middle = f"{statistics.median(ratios):.2f}"
-    return middle if len(ratios) == 1 else f"{middle} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+def _ratios(record: Record, ours: SubjectFacts, other: SubjectFacts, case: Case) -> list[float]:
+    return record.ratios(ours.name, other.name, case.name, lambda figures: figures.bytes_per_second)
 
 
 def _throughput(record: Record, subject: SubjectFacts, case: Case) -> str:
-    if case.counts_requests:
-        return f"{record.median(subject.name, case.name, lambda m: m.iops):,.0f} IOPS"
-    return f"{record.median(subject.name, case.name, lambda m: m.bytes_per_second) / 1e6:,.0f} MB/s"
+    def figure(measured: Measurement) -> float:
+        return measured.iops if case.counts_requests else measured.bytes_per_second / 1e6
+
+    return _medians(record, subject, case, "{:,.0f}", figure)
 
 
 def _latency(record: Record, subject: SubjectFacts, case: Case) -> str:
-    p50 = record.median(subject.name, case.name, lambda m: m.p50_us)
-    p99 = record.median(subject.name, case.name, lambda m: m.p99_us)
-    return f"{p50:,.0f} / {p99:,.0f}"
+    return _medians(record, subject, case, "{:,.0f}", lambda m: m.p50_us, lambda m: m.p99_us, lambda m: m.p999_us)
 
 
 def _processor(record: Record, subject: SubjectFacts, case: Case) -> str:
-    spent = [m.cpu_us for m in record.of(subject.name, case.name) if m.cpu_us is not None]
-    return f"{statistics.median(spent):,.0f}" if spent else "unknown"
+    figures: tuple[Figure, ...] = (
+        lambda m: m.cpu_seconds_per_100k,
+        lambda m: m.cpu_seconds_per_gb,
+        lambda m: m.client_cores,
+    )
+    return _medians(record, subject, case, "{:.2f}", *figures)
+
+
+def _memory(record: Record, subject: SubjectFacts, case: Case) -> str:
+    return _medians(
+        record, subject, case, "{:,.0f}", lambda m: None if m.peak_memory is None else m.peak_memory / (1 << 20)
+    )
+
+
+def _medians(record: Record, subject: SubjectFacts, case: Case, form: str, *figures: Figure) -> str:
+    medians = [record.median(subject.name, case.name, figure) for figure in figures]
+    return " / ".join(_NONE if median is None else form.format(median) for median in medians)

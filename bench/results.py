@@ -5,12 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from bench.cases import Case
 from bench.errors import BenchError
 from bench.fio import Measurement
+
+Figure: TypeAlias = Callable[[Measurement], float | None]
+"""One of a measurement's figures."""
 
 
 class SubjectFacts(msgspec.Struct, frozen=True):
@@ -19,6 +23,16 @@ class SubjectFacts(msgspec.Struct, frozen=True):
     name: str
     title: str
     ours: bool
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """Memory that many of a kind took up together."""
+
+    what: str
+    """One of them, for people."""
+    count: int
+    bytes: int
+    """Of all."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -33,6 +47,8 @@ class Run(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, kw_only=True):
     """One benchmark."""
 
+    part: Literal["comparison", "scale"]
+    """Of docs/performance.md."""
     command: str
     """What to type to make its like."""
     date: str
@@ -42,26 +58,40 @@ class Record(msgspec.Struct, kw_only=True):
     """Bytes of every disk that were read and written."""
     seconds: float
     """Of every measurement."""
-    rounds: int
     subjects: list[SubjectFacts]
     cases: list[Case]
-    runs: list[Run]
+    rounds: int = 0
+    """Those that are complete."""
+    runs: list[Run] = msgspec.field(default_factory=list)
+    """In the order of measuring; none where a subject could not be measured in a case."""
+    costs: list[Cost] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+    """What was left out, and other remarks; sentences."""
+
+    def groups(self) -> dict[str, list[Case]]:
+        """The cases by their group, in order."""
+        found: dict[str, list[Case]] = {}
+        for case in self.cases:
+            found.setdefault(case.group, []).append(case)
+        return found
 
     def of(self, subject: str, case: str) -> list[Measurement]:
         """The measurements of all rounds, in order."""
         return [run.figures for run in self.runs if run.subject == subject and run.case == case]
 
-    def median(self, subject: str, case: str, figure: Callable[[Measurement], float]) -> float:
-        """Of all rounds."""
-        return statistics.median(figure(measured) for measured in self.of(subject, case))
+    def median(self, subject: str, case: str, figure: Figure) -> float | None:
+        """Of all rounds; None where the subject was not measured, or has no such figure."""
+        found = [value for measured in self.of(subject, case) if (value := figure(measured)) is not None]
+        return statistics.median(found) if found else None
 
-    def ratios(self, subject: str, other: str, case: str) -> list[float]:
-        """How many times faster `subject` was than `other`, in each round, lowest first.
+    def ratios(self, subject: str, other: str, case: str, figure: Figure) -> list[float]:
+        """`figure` of `subject` divided by that of `other`, in each round, lowest first; empty where one of them was
+        not measured.
 
         Measurements of one round are neighbours in time, so what disturbs a machine for longer disturbs both.
         """
-        pairs = zip(self.of(subject, case), self.of(other, case), strict=True)
-        return sorted(one.bytes_per_second / two.bytes_per_second for one, two in pairs)
+        one, two = ([figure(measured) for measured in self.of(name, case)] for name in (subject, other))
+        return sorted(a / b for a, b in zip(one, two, strict=bool(one and two)) if a is not None and b)
 
     def save(self, path: Path) -> None:
         """Write as JSON that people can read."""

@@ -4,59 +4,78 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from bench import fio
 from bench.cases import Case
-from bench.fio import Measurement
-from bench.results import Run
-from bench.subjects import Subject
+from bench.fio import Measurement, Target
+from bench.results import Record, Run
+from bench.subjects.subject import Subject
+from bench.usage import Usage
+
+Say = Callable[[str], None]
+"""Takes lines for people."""
+Turn = tuple[Case, Subject, Target]
 
 
-def measure(
-    subjects: Sequence[Subject],
-    cases: Sequence[Case],
-    *,
-    rounds: int,
-    seconds: float,
-    size: int,
-    say: Callable[[str], None],
-) -> list[Run]:
-    """Measure every subject in every case, `rounds` times over; all that was started has ended on return.
+def measure(record: Record, subjects: Sequence[Subject], rounds: int, say: Say, keep: Callable[[], None]) -> None:
+    """Measure every subject in every case of the record, `rounds` times over; all that was started has ended on return.
 
-    Raises `BenchError`.  `say` takes lines for people.
+    The record grows by whole rounds, and `keep` is called after each.  Raises `BenchError`.
     """
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="g2disk-bench-")))
-        uris: dict[str, str] = {}
+        targets: dict[str, Target] = {}
         for subject in subjects:
             say(f"starting {subject.name}")
             stack.callback(subject.stop)
-            uris[subject.name] = subject.start(directory, size)
-            fio.fill(uris[subject.name], size)
-        runs: list[Run] = []
-        for number, case, subject in turns(subjects, cases, rounds):
-            figures = _watched(subject, case, uris[subject.name], size, seconds)
-            runs.append(Run(number, case.name, subject.name, figures))
-            say(f"round {number}/{rounds}  {case.name:<20} {subject.name:<20} {figures.iops:>9,.0f} IOPS")
-        return runs
+            targets[subject.name] = subject.start(directory, record.size)
+            subject.fill(targets[subject.name])
+            record.costs += subject.costs()
+        turns = _possible(record, subjects, targets, say)
+        for number in range(1, rounds + 1):
+            record.runs += [_turn(record, number, turn, say) for turn in turns]
+            record.rounds = number
+            keep()
 
 
-def turns(subjects: Sequence[Subject], cases: Sequence[Case], rounds: int) -> Iterator[tuple[int, Case, Subject]]:
-    """(round, case, subject) in the order of measuring: neighbours in time are what is compared."""
-    for number in range(1, rounds + 1):
-        for case in cases:
-            for subject in subjects:
-                yield number, case, subject
+def turns(subjects: Sequence[Subject], cases: Sequence[Case]) -> list[tuple[Case, Subject]]:
+    """(case, subject) in the order of a round: neighbours in time are what is compared."""
+    return [(case, subject) for case in cases for subject in subjects]
 
 
-def _watched(subject: Subject, case: Case, uri: str, size: int, seconds: float) -> Measurement:
-    before = subject.cpu_seconds()
-    figures = fio.measure(case, uri, size, seconds)
-    after = subject.cpu_seconds()
-    if before is None or after is None:
-        return figures
-    return msgspec.structs.replace(figures, cpu_us=(after - before) * 1e6 / figures.requests)
+def _possible(record: Record, subjects: Sequence[Subject], targets: dict[str, Target], say: Say) -> list[Turn]:
+    """The turns of a round, without those that a subject cannot take; they get a note."""
+    found = []
+    for case, subject in turns(subjects, record.cases):
+        target = targets[subject.name]
+        lacks = subject.lacks(case, target)
+        if lacks:
+            record.notes.append(f"{subject.title} was not measured in “{case.title}”: {lacks}.")
+            say(record.notes[-1])
+        else:
+            found.append((case, subject, target))
+    return found
+
+
+def _turn(record: Record, number: int, turn: Turn, say: Say) -> Run:
+    case, subject, target = turn
+    figures = _watched(record, subject, case, target)
+    speed = f"{figures.iops:>9,.0f} IOPS {figures.bytes_per_second / 1e6:>7,.0f} MB/s"
+    say(f"round {number}  {case.name:<22} {subject.name:<16} {speed}")
+    return Run(number, case.name, subject.name, figures)
+
+
+def _watched(record: Record, subject: Subject, case: Case, target: Target) -> Measurement:
+    pids = subject.pids()
+    if not pids:
+        return fio.measure(case, target, record.seconds)
+    with Usage(pids) as usage:
+        figures = fio.measure(case, target, record.seconds)
+    note = f"Peak memory of {subject.title} is that since it started, as the kernel let nobody begin it anew."
+    if not usage.peak_is_fresh and note not in record.notes:
+        record.notes.append(note)
+    return msgspec.structs.replace(figures, cpu_seconds=usage.cpu_seconds, peak_memory=usage.peak_memory)
