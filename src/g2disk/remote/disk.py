@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Protocol
 
-from g2disk.disk import Buffer, Disk, DiskInfo, Extent, coalesce
+from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
+from g2disk.disk.identity import new_identity
 from g2disk.errors import DiskError, Fenced, ReadOnly
-from g2disk.remote.codec import WriteRequest
-from g2disk.remote.connection import Connection, check_reply
-from g2disk.remote.methods import CACHE, DESCRIBE, EXTENTS, FLUSH, READ, TRIM, WRITE, ZERO
+from g2disk.remote.acknowledgements import Acknowledgements
+from g2disk.remote.connection import Connection, UnknownMethod
+from g2disk.remote.description import SAFE_TRANSFER, info_of, transfer_of
+from g2disk.remote.methods import DESCRIBE
 from g2disk.remote.pb import disk_pb2
-from g2disk.remote.pieces import BEST_PIECE, for_each_piece
-from g2disk.units import MAXIMUM_DISK_SIZE, MIB
+from g2disk.remote.pieces import for_each_piece
+from g2disk.remote.session import MARGIN, WANTED, Session
+from g2disk.remote.session_flight import Bounds
+from g2disk.remote.unary import Unary
+from g2disk.request import CACHE, EXTENTS, FAST, FLUSH, FUA, KEEP_ALLOCATED, READ, TRIM, WRITE, ZERO, Request
 
-SAFE_TRANSFER = MIB
-"""Bytes of data in one message for a server that names no limit: well below gRPC's default limit of 4 MiB."""
+_CHANGES = frozenset((WRITE, TRIM, ZERO))
 
-_HOLE, _ZERO = 1, 2
+
+class Way(Protocol):
+    """How requests get to the server: `Session` or `Unary`."""
+
+    async def ask(self, request: Request) -> str:
+        """Do the request, set its data, and return the instance that the server said.  Raises its error."""
+
+    async def close(self) -> None:
+        """Give up what is under way."""
 
 
 class RemoteDisk(Disk):
@@ -29,27 +42,39 @@ class RemoteDisk(Disk):
     attempt could still be executed after a later write.
     """
 
-    def __init__(self, connection: Connection, description: disk_pb2.DescribeReply) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._ended: Fenced | None = None
-        self._unflushed = ""
-        self._acknowledgements = 0
-        self._adopt(description)
+        self._acknowledgements = Acknowledgements()
+        self._name = self._identity = ""
+        self._info = DiskInfo(size=0)
+        self._transfer = SAFE_TRANSFER
+        self._way: Way
+        self._session: Session | None = None
 
     @classmethod
     async def open(cls, connection: Connection, name: str, wait: bool = False) -> RemoteDisk:
-        """The disk called `name` (empty: the server's default).
+        """The disk called `name` (empty: the server's default), through a session where the server has them.
 
         Without `wait` a server that is away is an error at once.  Raises `UnknownMethod` where the server does not
         speak g2disk.v1, `NotFound`, `Unavailable`, `Corrupt`.
         """
-        request = disk_pb2.DescribeRequest(disk=name)
-        return cls(connection, await connection.call(DESCRIBE, request, repeatable=True, wait=wait))
+        disk = cls(connection)
+        try:
+            await disk._open_session(name, wait)
+        except UnknownMethod:
+            await disk._open_unary(name, wait)
+        return disk
 
     @property
     def name(self) -> str:
         """The disk's name at the server."""
         return self._name
+
+    @property
+    def protocol(self) -> str:
+        """What is spoken with the server, for people."""
+        return "g2disk.v1 in sessions" if self._session is not None else "g2disk.v1, a call for each request"
 
     def info(self) -> DiskInfo:
         """What the server said last."""
@@ -65,9 +90,7 @@ class RemoteDisk(Disk):
             description = await self._connection.call(DESCRIBE, request, repeatable=True)
         except DiskError as error:
             raise self._seen(error) from error
-        if description.identity != self._identity:
-            raise self._end(f"{self._name!r} at {self._connection.endpoint} is another disk now")
-        self._adopt(description)
+        self._adopt(description, None)
         return self._info
 
     async def read(self, offset: int, length: int) -> Buffer:
@@ -86,17 +109,12 @@ class RemoteDisk(Disk):
     async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
         """See `Disk.write`; split into pieces where the server takes no such message."""
         view = memoryview(data)
-        fua = fua and self._info.flush
+        flags = self._fua(fua)
 
         async def store(start: int, step: int) -> None:
             piece = view[start - offset : start - offset + step]
-            request = WriteRequest(self._name, self._identity, start, fua, piece)
             self._check_writable()
-            try:
-                reply = await self._connection.call(WRITE, request, repeatable=False)
-            except DiskError as error:
-                raise self._seen(error) from error
-            self._acknowledged(reply.instance, fua)
+            await self._ask(Request(WRITE, flags, start, step, data=piece))
 
         if len(view) <= self._transfer:
             await store(offset, len(view))
@@ -108,31 +126,18 @@ class RemoteDisk(Disk):
         self._check_alive()
         if not self._info.flush:
             return
-        before, acknowledgements = self._unflushed, self._acknowledgements
-        request = disk_pb2.FlushRequest(disk=self._name, identity=self._identity)
-        try:
-            reply = await self._connection.call(FLUSH, request, repeatable=True)
-        except DiskError as error:
-            raise self._seen(error) from error
-        if before and reply.instance not in ("", before):
+        mark = self._acknowledgements.mark()
+        said = await self._ask(Request(FLUSH, 0, 0, 0))
+        if not self._acknowledgements.flushed(mark, said):
             raise self._lost()
         self._check_alive()
-        self._note_instance(reply.instance)
-        if acknowledgements == self._acknowledgements:
-            self._unflushed = ""
+        self._note_instance()
 
     async def trim(self, offset: int, length: int, fua: bool = False) -> None:
         """See `Disk.trim`; nothing where the server cannot."""
         self._check_writable()
-        if not self._info.trim:
-            return
-        fua = fua and self._info.flush
-        request = disk_pb2.TrimRequest(disk=self._name, identity=self._identity, offset=offset, length=length, fua=fua)
-        try:
-            reply = await self._connection.call(TRIM, request, repeatable=False)
-        except DiskError as error:
-            raise self._seen(error) from error
-        self._acknowledged(reply.instance, fua)
+        if self._info.trim:
+            await self._ask(Request(TRIM, self._fua(fua), offset, length))
 
     async def zero(
         self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
@@ -142,100 +147,116 @@ class RemoteDisk(Disk):
         if not self._info.zero:
             await super().zero(offset, length, fua, may_trim, fast)
             return
-        fua = fua and self._info.flush
-        request = disk_pb2.ZeroRequest(
-            disk=self._name,
-            identity=self._identity,
-            offset=offset,
-            length=length,
-            fua=fua,
-            keep_allocated=not may_trim,
-            fast=fast,
-        )
-        try:
-            reply = await self._connection.call(ZERO, request, repeatable=False)
-        except DiskError as error:
-            raise self._seen(error) from error
-        self._acknowledged(reply.instance, fua)
+        flags = self._fua(fua) | (0 if may_trim else KEEP_ALLOCATED) | (FAST if fast else 0)
+        await self._ask(Request(ZERO, flags, offset, length))
 
     async def extents(self, offset: int, length: int) -> list[Extent]:
         """See `Disk.extents`; all data where the server does not know."""
         self._check_alive()
         if not self._info.extents:
             return [Extent(offset, length)]
-        request = disk_pb2.ExtentsRequest(disk=self._name, identity=self._identity, offset=offset, length=length)
-        try:
-            reply = await self._connection.call(EXTENTS, request, repeatable=True)
-        except DiskError as error:
-            raise self._seen(error) from error
-        check_reply(
-            self._connection,
-            len(reply.lengths) == len(reply.states) > 0 and all(reply.lengths) and sum(reply.lengths) <= length,
-            f"the extents of {length} bytes at {offset} are not a part of that range",
-        )
-        found: list[Extent] = []
-        for extent_length, state in zip(reply.lengths, reply.states, strict=True):
-            found.append(Extent(offset, extent_length, bool(state & _HOLE), bool(state & _ZERO)))
-            offset += extent_length
-        return coalesce(found)
+        request = Request(EXTENTS, 0, offset, length)
+        await self._ask(request)
+        found: list[Extent] = request.data
+        return found
 
     async def cache(self, offset: int, length: int) -> None:
         """See `Disk.cache`; nothing where the server cannot."""
         self._check_alive()
-        if not self._info.cache:
+        if self._info.cache:
+            await self._ask(Request(CACHE, 0, offset, length))
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        """See `Disk.submit`.  Takes reads and writes that fit in a message, where there is a session."""
+        session = self._session
+        if session is None or self._ended is not None:
+            return requests
+        most, info = self._transfer, self._info
+        simple = {READ: 0, WRITE: FUA if info.flush else 0} if not info.read_only else {READ: 0}
+        fit: list[Request] = []
+        left: list[Request] = []
+        for request in requests:
+            flags = simple.get(request.operation, -1)
+            fits = flags >= 0 and request.length <= most and not request.flags & ~flags
+            (fit if fits else left).append(request)
+        if fit:
+            session.submit(fit, done)
+        return left
+
+    async def close(self) -> None:
+        """End the session."""
+        await self._way.close()
+
+    def described(self, description: disk_pb2.DescribeReply, bounds: Bounds) -> None:
+        """A session was opened, the first one or a later one."""
+        if self._identity:
+            self._check_alive()
+        self._adopt(description, bounds)
+
+    def answered(self, requests: list[Request], instance: str) -> None:
+        """The server answered these requests, and said its instance."""
+        if not self._info.flush:  # nothing to compare: what was answered is durable already, or nothing ever is
             return
-        request = disk_pb2.CacheRequest(disk=self._name, identity=self._identity, offset=offset, length=length)
-        try:
-            await self._connection.call(CACHE, request, repeatable=True)
-        except DiskError as error:
-            raise self._seen(error) from error
+        changes = [request for request in requests if request.operation in _CHANGES]
+        if not changes:
+            return
+        durable = all(request.flags & FUA for request in changes)
+        if not self._acknowledgements.written(instance, durable):
+            error = self._lost()
+            for request in changes:
+                request.error = Fenced(*error.args)
+        self._note_instance()
+
+    def fenced(self, error: Fenced) -> None:
+        """The server said that this disk is no more."""
+        self._end(str(error))
+
+    async def _open_session(self, name: str, wait: bool) -> None:
+        client = bytes.fromhex(new_identity().replace("-", ""))
+        if not hasattr(self._connection, "stream"):  # until the new channel is there
+            raise UnknownMethod("no streams")
+        streams: Any = self._connection
+        session = Session(streams, self, client)
+        await session.open(name, wait=wait)
+        self._way = self._session = session
+
+    async def _open_unary(self, name: str, wait: bool) -> None:
+        request = disk_pb2.DescribeRequest(disk=name)
+        description = await self._connection.call(DESCRIBE, request, repeatable=True, wait=wait)
+        self._adopt(description, None)
+        self._way = Unary(self._connection, self._name, self._identity, self.answered)
 
     async def _read_piece(self, offset: int, length: int) -> memoryview:
         self._check_alive()
-        request = disk_pb2.ReadRequest(disk=self._name, identity=self._identity, offset=offset, length=length)
+        request = Request(READ, 0, offset, length)
+        await self._ask(request)
+        data: memoryview = request.data
+        return data
+
+    async def _ask(self, request: Request) -> str:
+        """Do the request, and return the instance that the server said with the answer."""
         try:
-            data = await self._connection.call(READ, request, repeatable=True)
+            return await self._way.ask(request)
         except DiskError as error:
             raise self._seen(error) from error
-        check_reply(self._connection, len(data) == length, f"a read of {length} bytes was answered with {len(data)}")
-        return memoryview(data)
 
-    def _adopt(self, description: disk_pb2.DescribeReply) -> None:
-        """Check and keep a description."""
-        said = description
-        minimum = said.minimum_block or 1
-        can = said.capabilities
-        check_reply(self._connection, 0 < said.size <= MAXIMUM_DISK_SIZE, f"a disk of {said.size} bytes was described")
-        check_reply(
-            self._connection,
-            minimum & (minimum - 1) == 0 and minimum <= 65536 and said.size % minimum == 0,
-            f"a smallest block of {minimum} bytes was described, for a disk of {said.size} bytes",
-        )
-        check_reply(
-            self._connection,
-            said.preferred_block & (said.preferred_block - 1) == 0,
-            f"a preferred block of {said.preferred_block} bytes was described",
-        )
-        self._name, self._identity = said.disk, said.identity
-        transfer = min(said.maximum_transfer or SAFE_TRANSFER, BEST_PIECE)
-        self._transfer = max(transfer - transfer % minimum, minimum)
-        self._info = DiskInfo(
-            size=said.size,
-            identity=said.identity,
-            instance=said.instance,
-            description=said.description,
-            minimum_block=minimum,
-            preferred_block=max(said.preferred_block or 4096, minimum),
-            read_only=said.read_only,
-            flush=can.flush,
-            trim=can.trim,
-            zero=can.zero,
-            fast_zero=can.zero and can.fast_zero,
-            extents=can.extents,
-            cache=can.cache,
-            multi_conn=can.multi_conn,
-            rotational=can.rotational,
-        )
+    def _adopt(self, description: disk_pb2.DescribeReply, bounds: Bounds | None) -> None:
+        """Check and keep a description; a session's comes with bounds."""
+        info = info_of(description, self._connection.endpoint)
+        if self._name and (description.disk, description.identity) != (self._name, self._identity):
+            raise self._end(f"{self._name!r} at {self._connection.endpoint} is another disk now")
+        self._name, self._identity, self._info = description.disk, description.identity, info
+        if bounds is not None:
+            if info.flush and not self._acknowledgements.still_there(info.instance):
+                raise self._lost()
+            self._transfer = transfer_of(
+                description, min(bounds.data, bounds.message - MARGIN, WANTED.message - MARGIN)
+            )
+        elif self._session is None:
+            self._transfer = transfer_of(description)
+
+    def _fua(self, fua: bool) -> int:
+        return FUA if fua and self._info.flush else 0
 
     def _check_alive(self) -> None:
         if self._ended is not None:
@@ -246,21 +267,8 @@ class RemoteDisk(Disk):
         if self._info.read_only:
             raise ReadOnly(f"{self._name!r} at {self._connection.endpoint} is read-only; serve it for writing")
 
-    def _acknowledged(self, instance: str, durable: bool) -> None:
-        """Note a write's reply: it is to be covered by a flush that the same instance answers.
-
-        Without a flush there is nothing to compare: what was answered is durable already, or nothing ever is.
-        """
-        if not self._info.flush:
-            return
-        if self._unflushed and instance not in ("", self._unflushed):
-            raise self._lost()
-        if not durable:
-            self._unflushed = instance or self._unflushed
-            self._acknowledgements += 1
-        self._note_instance(instance)
-
-    def _note_instance(self, instance: str) -> None:
+    def _note_instance(self) -> None:
+        instance = self._acknowledgements.last
         if instance not in ("", self._info.instance):
             self._info = replace(self._info, instance=instance)
 

@@ -1,4 +1,4 @@
-"""Which protocol a target server speaks: g2disk.v1 where it can, else the reference protocol."""
+"""Which protocol a target server speaks: g2disk.v1 in sessions, else call by call, else the reference protocol."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def open_remote_disk(connection: Connection, name: str = "", wait: bool = 
     `NotFound`, `Unavailable`, `Corrupt`, and `Unsupported` where the server is no target server at all.
     """
     try:
-        disk: RemoteDisk | ReferenceDisk = await RemoteDisk.open(connection, name, wait)
+        disk = await RemoteDisk.open(connection, name, wait)
     except UnknownMethod:
         if name not in ("", DEFAULT_DISK):
             raise Unsupported(
@@ -28,13 +28,13 @@ async def open_remote_disk(connection: Connection, name: str = "", wait: bool = 
                 "leave the name out to use its only disk by the reference protocol"
             ) from None
     else:
-        log.info("= %s speaks g2disk.v1", connection.endpoint)
+        log.info("= %s speaks %s", connection.endpoint, disk.protocol)
         return disk
     try:
-        disk = await ReferenceDisk.open(connection, wait)
+        only = await ReferenceDisk.open(connection, wait)
     except UnknownMethod as error:
         raise Unsupported(
             f"the server at {connection.endpoint} is no g2disk target server; check the address"
         ) from error
     log.info("= %s speaks the reference protocol: no flush, so nothing is known to be durable", connection.endpoint)
-    return disk
+    return only

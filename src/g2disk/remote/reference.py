@@ -5,7 +5,7 @@ from __future__ import annotations
 from g2disk.disk import Buffer, Disk, DiskInfo
 from g2disk.remote.codec import ReferenceWrite
 from g2disk.remote.connection import Connection, check_reply
-from g2disk.remote.disk import SAFE_TRANSFER
+from g2disk.remote.description import SAFE_TRANSFER
 from g2disk.remote.methods import REFERENCE_GET_SIZE, REFERENCE_READ, REFERENCE_WRITE
 from g2disk.remote.pb import reference_pb2
 from g2disk.remote.pieces import for_each_piece

@@ -141,13 +141,13 @@ class ServerSession:
             self._client = RequestHead(head.client, head.attempt, name)
             await self._shared.attempts.enter(head.client, name, self)
             _, self._disk = await exports.look(name, head.identity)
+            info = self._disk.info()
         except DiskError as error:
             self._end(status_of(error))
             return
         if self._mute:
             return
-        info = self._disk.info()
-        self._most = max(wanted.maximum_message or _DEFAULT_MESSAGE, _SMALLEST_MESSAGE)
+        self._most = min(max(wanted.maximum_message or _DEFAULT_MESSAGE, _SMALLEST_MESSAGE), self._limits.message)
         self._limits = Limits(
             requests=min(wanted.maximum_in_flight_requests or 1 << 32, self._limits.requests),
             data=min(wanted.maximum_in_flight_bytes or 1 << 64, self._limits.data),

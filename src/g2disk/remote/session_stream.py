@@ -1,0 +1,105 @@
+"""One stream of a `Session`, from its opening to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from g2disk.disk import Buffer
+from g2disk.errors import DiskError
+from g2disk.remote.session_status import error_of
+from g2disk.remote.stream import MessageHandler, MessageStream, Status
+
+
+class Streams(Protocol):
+    """What opens streams to a server: a `Connection`."""
+
+    endpoint: str
+    timeout: float
+    """Seconds that a request may wait for the server."""
+
+    async def stream(self, path: str, handler: MessageHandler, *, wait: bool) -> MessageStream:
+        """A new stream; without `wait`, a server that is away is `Unavailable` at once."""
+
+
+class Listener(Protocol):
+    """Who the messages are for, once the session is open."""
+
+    def message(self, data: memoryview) -> None:
+        """A message came."""
+
+    def broken(self, error: DiskError) -> None:
+        """The stream ended, for this reason."""
+
+
+class SessionStream:
+    """A `MessageHandler`.  Its first message is for `first`, all later ones are for the listener."""
+
+    def __init__(self, listener: Listener, endpoint: str) -> None:
+        self._listener = listener
+        self._endpoint = endpoint
+        self._stream: MessageStream | None = None
+        self._over = False
+        self._first: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
+        self._begun = False
+        """The listener is to be told."""
+        self._failure: DiskError | None = None
+
+    async def connect(self, streams: Streams, path: str, wait: bool) -> None:
+        """Open the stream."""
+        self._stream = await streams.stream(path, self, wait=wait)
+
+    async def first(self) -> memoryview:
+        """The first message.  Raises what the server ended the stream with instead."""
+        return await self._first
+
+    def begin(self) -> None:
+        """Tell the listener of all that comes now.  Raises what has ended the stream meanwhile."""
+        if self._failure is not None:
+            raise self._failure
+        self._begun = True
+
+    def send(self, parts: Sequence[Buffer]) -> None:
+        """See `MessageStream.send`."""
+        if self._stream is not None and not self._over:
+            self._stream.send(parts)
+
+    @property
+    def unsent(self) -> int:
+        """See `MessageStream.unsent`."""
+        return self._stream.unsent if self._stream is not None and not self._over else 0
+
+    def abort(self) -> None:
+        """End the stream; nothing is reported any more."""
+        if self._stream is not None and not self._over:
+            self._over = True
+            self._stream.abort()
+        self._over = True
+
+    def message(self, data: memoryview) -> None:
+        """See `MessageHandler`."""
+        if self._over:
+            return
+        if not self._first.done():
+            self._first.set_result(data)
+        elif self._begun:
+            self._listener.message(data)
+        else:
+            self._end(Status(13, "the server answered requests that were not sent; it is broken"))
+
+    def drained(self) -> None:
+        """See `MessageHandler`."""
+
+    def ended(self, status: Status) -> None:
+        """See `MessageHandler`."""
+        if not self._over:
+            self._end(status)
+
+    def _end(self, status: Status) -> None:
+        self._over = True
+        self._failure = error_of(status, self._endpoint)
+        if not self._first.done():
+            self._first.set_exception(self._failure)
+        elif self._begun:
+            self._listener.broken(self._failure)
