@@ -124,6 +124,21 @@ def test_data_of_writes_stay_while_megabytes_are_received(extended: bool) -> Non
 
 
 @BOTH
+@pytest.mark.parametrize("piece", [1000, 1 << 18, 1 << 22])
+def test_a_write_may_be_longer_than_what_is_received_at_once(piece: int, extended: bool) -> None:
+    """Its data are one piece of memory however they come, and the requests around it are taken."""
+    under_test = RequestParser(structured=True, extended=extended, base_allocation=True, maximum_payload=1 << 20)
+    data = random.Random(2).randbytes(1 << 20)
+    sent = [Sent(wire.READ, 0, 1, 5, 6, None), Sent(wire.WRITE, 0, 2, 7, len(data), data)] * 3
+    stream = b"".join(each.made(extended) for each in sent)
+    requests: list[Request] = []
+    for position in range(0, len(stream), piece):
+        requests += under_test.feed(stream[position : position + piece])[0]
+
+    assert seen(requests) == [each.expected(extended) for each in sent]
+
+
+@BOTH
 @pytest.mark.parametrize("command", sorted(FLAGS))
 @pytest.mark.parametrize("bit", range(16))
 def test_flags_that_the_command_does_not_have_are_refused(command: int, bit: int, extended: bool) -> None:
@@ -290,7 +305,7 @@ def test_nothing_but_the_protocol_error_comes_of_any_bytes(seed: int, extended: 
                 position = end
                 assert all(each.error is None and each.operation in FLAGS for each in requests)
                 assert all(each.data is None or len(each.data) == each.length for each in requests)
-                assert all(isinstance(each.error, Invalid) for each in refused)
+                assert all(isinstance(each.error, Invalid) and each.data is None for each in refused)
 
 
 def _any_request(rng: random.Random, cookie: int, *, extended: bool) -> bytes:
