@@ -18,6 +18,7 @@ from tests.support.nbd_replies import (
     BLOCK_STATUS,
     DISC,
     PAYLOAD_LEN,
+    WRITE,
     Asked,
     Bytes,
     Read,
@@ -226,11 +227,11 @@ class WireClient:
             self.block_sizes = struct.unpack(">III", items[INFO_BLOCK_SIZE])
 
     def ask(self, command: int, offset: int = 0, length: int = 0, flags: int = 0, data: bytes = b"") -> int:
-        """Send a request; its cookie.  With data, `length` is theirs, and the flag PAYLOAD_LEN is set if extended."""
+        """Send a request; its cookie.  With data, `length` is theirs; PAYLOAD_LEN is set where it belongs."""
         self._cookie += 1
-        if data:
-            length = len(data)
-            flags |= PAYLOAD_LEN if self.extended else 0
+        length = len(data) if data or command == WRITE else length
+        if self.extended and (data or command == WRITE):
+            flags |= PAYLOAD_LEN
         effect = struct.unpack_from(">Q", data)[0] if data and command == BLOCK_STATUS else length
         self._replies.asked[self._cookie] = Asked(command, offset, effect, flags)
         self.send(request(command, self._cookie, offset, length, flags, data, extended=self.extended))
