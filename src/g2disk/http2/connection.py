@@ -125,7 +125,8 @@ class Http2Connection:
         found = self._streams.open.get(stream)
         if found is None or found.ending:
             return
-        found.ending = found.answered = True
+        found.ending = True
+        found.answered = found.answered or not self._client
         found.trailers = trailers
         if not found.queue:
             self._streams.finish(found)

@@ -9,7 +9,8 @@ from g2disk.http2.frames import PREFIX
 from g2disk.units import KIB, MIB
 
 LARGEST_MESSAGE: Final = 36 * MIB
-"""Bytes of a message that we take, unless a stream has a limit of its own: NBD's largest request, 32 MiB, and what goes around it."""
+"""Bytes of a message that we take, unless a stream has a limit of its own: NBD's largest request, 32 MiB, and what goes
+around it."""
 
 RESOURCE_EXHAUSTED: Final = 8
 UNIMPLEMENTED: Final = 12
@@ -17,6 +18,9 @@ INTERNAL: Final = 13
 
 MOST_ROOM: Final = 256 * MIB
 """Bytes of messages that have begun and not ended, in all streams of a connection."""
+
+MOST_AT_ONCE: Final = 64 * KIB
+"""Messages in a frame.  Empty ones have five bytes, and would keep an event loop for seconds by the million."""
 
 _FIRST_PIECE = 64 * KIB
 """Room for a message whose beginning came.  It grows with what really comes, since the length alone costs the peer
@@ -61,7 +65,12 @@ class MessageReader:
             if length == len(data) - PREFIX.size and not compressed and length <= self.limit and not self.refused:
                 events.append(MessageReceived(self._stream, data[PREFIX.size :]))
                 return
+        most = len(events) + MOST_AT_ONCE
         while data and not self.refused:
+            if len(events) == most:
+                reason = f"more than {MOST_AT_ONCE} messages in a frame: put more into each message"
+                self._refuse(MessageRefused(self._stream, RESOURCE_EXHAUSTED, reason), events)
+                return
             data = self._begin(data, events) if self._message is None else self._go_on(self._message, data, events)
 
     def close(self) -> None:
