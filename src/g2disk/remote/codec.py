@@ -42,7 +42,7 @@ def encode_read_reply(data: bytes | bytearray | memoryview) -> bytes:
     return b"".join((b"\x0a", _varint(len(data)), data))
 
 
-def decode_read_reply(message: bytes) -> memoryview:
+def decode_read_reply(message: bytes | bytearray | memoryview) -> memoryview:
     """The data of a ReadReply or a ReadResponse, a view into `message`.  Raises `Corrupt`."""
     data = _EMPTY
     for number, value in _fields(memoryview(message)):
@@ -67,7 +67,7 @@ def encode_write_request(request: WriteRequest) -> bytes:
     return b"".join(parts)
 
 
-def decode_write_request(message: bytes) -> WriteRequest:
+def decode_write_request(message: bytes | bytearray | memoryview) -> WriteRequest:
     """The request, its data a view into `message`.  Raises `Corrupt`."""
     disk = identity = ""
     offset = fua = 0
@@ -96,7 +96,7 @@ def encode_reference_write(request: ReferenceWrite) -> bytes:
     return b"".join(parts)
 
 
-def decode_reference_write(message: bytes) -> ReferenceWrite:
+def decode_reference_write(message: bytes | bytearray | memoryview) -> ReferenceWrite:
     """The request, its data a view into `message`.  Raises `Corrupt`."""
     offset, data = 0, _EMPTY
     for number, value in _fields(memoryview(message)):

@@ -1,44 +1,31 @@
-"""`Connection`, one gRPC channel to a target server, with g2disk's rules of waiting and repeating."""
+"""`Connection` to a target server, which outlives its channels, with g2disk's rules of waiting and repeating."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
-
-import grpc
-from grpc import StatusCode
+import asyncio
+from typing import TypeVar
 
 from g2disk.cancellation import to_the_end
 from g2disk.clock import Clock, SystemClock
 from g2disk.errors import Corrupt, DiskError, Fenced, Unavailable, Unsupported
+from g2disk.remote.channel import Channel, connect
+from g2disk.remote.client_stream import Broken, NotBegun
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT, check_endpoint
 from g2disk.remote.methods import Method
-from g2disk.remote.status import KIND_KEY, kind_of
-from g2disk.units import MIB
+from g2disk.remote.status import KIND_KEY, StatusCode, kind_of
+from g2disk.remote.stream import MessageHandler, MessageStream, Status
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.http2.max_frame_size", 4 * MIB),
-    ("grpc.http2.lookahead_bytes", 16 * MIB),
-    ("grpc.http2.bdp_probe", 0),
-)
-"""What both ends set: no limit on messages, and windows that let a large one through at once."""
-
-_CLIENT_OPTIONS = (
-    *CHANNEL_OPTIONS,
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.enable_retries", 0),
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_http_proxy", 0),
-)
-
 _PAUSE = 0.1
-"""Seconds between two attempts of one request."""
+"""Seconds between two attempts of one request, and between the first two attempts to connect."""
+
+_LONGEST_PAUSE = 1.0
+"""Seconds between two attempts to connect."""
+
+_CONNECT = 20.0
+"""Seconds that one attempt to connect may take."""
 
 
 class UnknownMethod(Unsupported):
@@ -46,18 +33,23 @@ class UnknownMethod(Unsupported):
 
 
 class Connection:
-    """A channel to the target server at `endpoint`; gRPC reconnects it by itself.
+    """Reaches the target server at `endpoint` by one channel at a time, made when it is needed.
 
     Belongs to the event loop that it was made on.  A request waits up to `timeout` seconds, all repeats included, for
     a server that is away.  Only what cannot do harm is sent again after a failure that may have delivered it.
     """
 
     def __init__(self, endpoint: str, timeout: float = DEFAULT_TIMEOUT, clock: Clock | None = None) -> None:
+        check_endpoint(endpoint)
         self.endpoint = endpoint
         self.timeout = timeout
-        self._clock = clock or SystemClock()
-        self._channel = grpc.aio.insecure_channel(check_endpoint(endpoint), options=_CLIENT_OPTIONS)
-        self._calls: dict[str, Callable[..., Awaitable[bytes]]] = {}
+        self.clock = clock or SystemClock()
+        self._channel: Channel | None = None
+        self._channels: set[Channel] = set()
+        """The one in use, and those before it whose last calls are not answered yet."""
+        self._attempt: asyncio.Task[None] | None = None
+        self._pause = _PAUSE
+        self._closed = False
 
     async def call(
         self, method: Method[Request, Reply], request: Request, *, repeatable: bool, wait: bool = True
@@ -76,53 +68,92 @@ class Connection:
             return await self._call(method, request, repeatable, wait)
         return await to_the_end(self._call(method, request, repeatable, wait))
 
+    async def stream(self, path: str, handler: MessageHandler, *, wait: bool = True) -> MessageStream:
+        """Begin a call of `path` with messages in both directions; how it fails is told to the handler.
+
+        Without `wait` a server that is away is an error at once.  Raises `Unavailable` where there is no server within
+        the timeout.
+        """
+        channel = await self._reach(path.rpartition("/")[2], self.clock.now() + self.timeout, wait)
+        return channel.open(path, handler)
+
     async def close(self) -> None:
-        """End the channel; requests in flight are abandoned."""
-        await self._channel.close()
+        """End the connection; requests in flight are abandoned."""
+        self._closed = True
+        if self._attempt is not None:
+            self._attempt.cancel()
+            await asyncio.wait([self._attempt])
+        for channel in list(self._channels):
+            await channel.aclose()
+
+    def error(self, status: Status, what: str) -> DiskError:
+        """The error for a call of `what` ("Read") that ended with `status`."""
+        if KIND_KEY in status.trailers:
+            return kind_of(status.code, status.trailers.items())(status.message)
+        where = f"the server at {self.endpoint}"
+        if status.code == StatusCode.UNIMPLEMENTED:
+            return UnknownMethod(f"{where} has no {what}: {status.message}")
+        if status.code == StatusCode.DEADLINE_EXCEEDED:
+            return Unavailable(
+                f"{where} did not answer {what} within {self.timeout:g} s; see whether it runs and is not stuck"
+            )
+        if isinstance(status, Broken):
+            return Unavailable(f"the connection to {self.endpoint} broke during {what}: {status.reason}")
+        if status.code in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED):
+            return Unavailable(f"{where} did not do {what}: {status.message}")
+        kind = kind_of(status.code, status.trailers.items())
+        if kind is Fenced:
+            return Fenced(f"{where} serves another disk now: {status.message}")
+        return kind(f"{where} answered {what} with {_name(status.code)}: {status.message}")
 
     async def _call(self, method: Method[Request, Reply], request: Request, repeatable: bool, wait: bool) -> Reply:
-        deadline = self._clock.now() + self.timeout
+        deadline = self.clock.now() + self.timeout
         raw_request = method.encode_request(request)
-        send = self._calls.get(method.path) or self._stub(method.path)
         while True:
-            left = deadline - self._clock.now()
-            try:
-                raw_reply = await send(raw_request, timeout=max(left, 0.001), wait_for_ready=wait)
-            except grpc.aio.AioRpcError as failure:
-                error = self._error(failure, method)
-                temporary = isinstance(error, Unavailable) and failure.code() is not StatusCode.DEADLINE_EXCEEDED
-                if not (temporary and repeatable and wait and left > _PAUSE):
-                    raise error from failure
-            else:
-                return method.decode_reply(raw_reply)
-            await self._clock.sleep(_PAUSE)
+            channel = await self._reach(method.name, deadline, wait)
+            outcome = await channel.unary(method.path, raw_request, max(deadline - self.clock.now(), 0.001))
+            if not isinstance(outcome, Status):
+                return method.decode_reply(outcome)
+            error = self.error(outcome, method.name)
+            may_repeat = repeatable or isinstance(outcome, NotBegun)
+            temporary = isinstance(error, Unavailable) and outcome.code != StatusCode.DEADLINE_EXCEEDED
+            if not (temporary and may_repeat and wait and deadline - self.clock.now() > _PAUSE):
+                raise error
+            await self.clock.sleep(_PAUSE)
 
-    def _stub(self, path: str) -> Callable[..., Awaitable[bytes]]:
-        stub: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
-        self._calls[path] = stub
-        return stub
+    async def _reach(self, what: str, deadline: float, wait: bool) -> Channel:
+        """A channel that can be used; one attempt to make it serves all that wait for it."""
+        while not self._closed:
+            if self._channel is not None and self._channel.usable:
+                return self._channel
+            attempt = self._attempt = self._attempt or asyncio.create_task(self._connect())
+            await asyncio.wait([attempt], timeout=max(deadline - self.clock.now(), 0))
+            failure = attempt.exception() if attempt.done() and not attempt.cancelled() else None
+            if failure is not None and not wait:
+                raise Unavailable(str(failure)) from failure
+            left = deadline - self.clock.now()
+            if left <= 0:
+                raise self.error(Status(StatusCode.DEADLINE_EXCEEDED), what) from failure
+            if failure is not None:
+                await self.clock.sleep(min(self._pause, left))
+        raise Unavailable(f"the connection to {self.endpoint} was closed at this end")
 
-    def _error(self, failure: grpc.aio.AioRpcError, method: Method[Any, Any]) -> DiskError:
-        status, details = failure.code(), failure.details() or ""
-        trailers = [(str(key), value) for key, value in failure.trailing_metadata() or ()]
-        if any(key == KIND_KEY for key, _ in trailers):
-            return kind_of(status, trailers)(details)
-        where = f"the server at {self.endpoint}"
-        if status is StatusCode.UNIMPLEMENTED:
-            return UnknownMethod(f"{where} has no {method.name}: {details}")
-        if status is StatusCode.DEADLINE_EXCEEDED:
-            return Unavailable(
-                f"{where} did not answer {method.name} within {self.timeout:g} s; see whether it runs and is not stuck"
-            )
-        if status in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED):
-            reason = details.rsplit(": ", 1)[-1]
-            if "failed to connect" in details.lower():
-                return Unavailable(f"cannot reach {self.endpoint}: {reason}; start a server there with `g2disk serve`")
-            return Unavailable(f"the connection to {self.endpoint} broke during {method.name}: {reason}")
-        kind = kind_of(status, trailers)
-        if kind is Fenced:
-            return Fenced(f"{where} serves another disk now: {details}")
-        return kind(f"{where} answered {method.name} with {status.name}: {details}")
+    async def _connect(self) -> None:
+        try:
+            channel = await connect(self.endpoint, _CONNECT)
+        except Unavailable:
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            raise
+        finally:
+            self._attempt = None
+        self._pause = _PAUSE
+        self._channel = channel
+        self._channels.add(channel)
+        channel.lost.add_done_callback(lambda _: self._channels.discard(channel))
+
+
+def _name(code: int) -> str:
+    return StatusCode(code).name if code in StatusCode.__members__.values() else f"status {code}"
 
 
 def check_reply(connection: Connection, condition: bool, what: str) -> None:

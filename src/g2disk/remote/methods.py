@@ -29,9 +29,9 @@ class Method(Generic[Request, Reply]):
     service: str
     name: str
     encode_request: Callable[[Request], bytes]
-    decode_request: Callable[[bytes], Request]
+    decode_request: Callable[[Data], Request]
     encode_reply: Callable[[Reply], bytes]
-    decode_reply: Callable[[bytes], Reply]
+    decode_reply: Callable[[Data], Reply]
 
     @property
     def path(self) -> str:
@@ -43,10 +43,10 @@ def _encode(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _decoder(kind: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
-    def decode(raw: bytes) -> AnyMessage:
+def _decoder(kind: type[AnyMessage]) -> Callable[[Data], AnyMessage]:
+    def decode(raw: Data) -> AnyMessage:
         try:
-            return kind.FromString(raw)
+            return kind.FromString(bytes(raw))
         except DecodeError as error:
             raise Corrupt(
                 f"what came is no {kind.DESCRIPTOR.full_name}; the sender is not speaking g2disk's protocol"
@@ -55,7 +55,8 @@ def _decoder(kind: type[AnyMessage]) -> Callable[[bytes], AnyMessage]:
     return decode
 
 
-def _plain(service: str, name: str, request: type[Any], reply: type[Any]) -> Method[Any, Any]:
+def plain(service: str, name: str, request: type[Any], reply: type[Any]) -> Method[Any, Any]:
+    """A call whose messages are of protobuf's generated classes."""
     return Method(service, name, _encode, _decoder(request), _encode, _decoder(reply))
 
 
@@ -66,7 +67,7 @@ REFERENCE = "g2disk.G2DiskService"
 _read_request = _decoder(disk_pb2.ReadRequest)
 _write_reply = _decoder(disk_pb2.WriteReply)
 
-DESCRIBE: Method[disk_pb2.DescribeRequest, disk_pb2.DescribeReply] = _plain(
+DESCRIBE: Method[disk_pb2.DescribeRequest, disk_pb2.DescribeReply] = plain(
     DISK, "Describe", disk_pb2.DescribeRequest, disk_pb2.DescribeReply
 )
 READ: Method[disk_pb2.ReadRequest, Data] = Method(
@@ -75,35 +76,35 @@ READ: Method[disk_pb2.ReadRequest, Data] = Method(
 WRITE: Method[codec.WriteRequest, disk_pb2.WriteReply] = Method(
     DISK, "Write", codec.encode_write_request, codec.decode_write_request, _encode, _write_reply
 )
-FLUSH: Method[disk_pb2.FlushRequest, disk_pb2.FlushReply] = _plain(
+FLUSH: Method[disk_pb2.FlushRequest, disk_pb2.FlushReply] = plain(
     DISK, "Flush", disk_pb2.FlushRequest, disk_pb2.FlushReply
 )
-TRIM: Method[disk_pb2.TrimRequest, disk_pb2.TrimReply] = _plain(DISK, "Trim", disk_pb2.TrimRequest, disk_pb2.TrimReply)
-ZERO: Method[disk_pb2.ZeroRequest, disk_pb2.ZeroReply] = _plain(DISK, "Zero", disk_pb2.ZeroRequest, disk_pb2.ZeroReply)
-EXTENTS: Method[disk_pb2.ExtentsRequest, disk_pb2.ExtentsReply] = _plain(
+TRIM: Method[disk_pb2.TrimRequest, disk_pb2.TrimReply] = plain(DISK, "Trim", disk_pb2.TrimRequest, disk_pb2.TrimReply)
+ZERO: Method[disk_pb2.ZeroRequest, disk_pb2.ZeroReply] = plain(DISK, "Zero", disk_pb2.ZeroRequest, disk_pb2.ZeroReply)
+EXTENTS: Method[disk_pb2.ExtentsRequest, disk_pb2.ExtentsReply] = plain(
     DISK, "Extents", disk_pb2.ExtentsRequest, disk_pb2.ExtentsReply
 )
-CACHE: Method[disk_pb2.CacheRequest, disk_pb2.CacheReply] = _plain(
+CACHE: Method[disk_pb2.CacheRequest, disk_pb2.CacheReply] = plain(
     DISK, "Cache", disk_pb2.CacheRequest, disk_pb2.CacheReply
 )
 
-CREATE: Method[catalogue_pb2.CreateRequest, catalogue_pb2.CreateReply] = _plain(
+CREATE: Method[catalogue_pb2.CreateRequest, catalogue_pb2.CreateReply] = plain(
     CATALOGUE, "Create", catalogue_pb2.CreateRequest, catalogue_pb2.CreateReply
 )
-LIST: Method[catalogue_pb2.ListRequest, catalogue_pb2.ListReply] = _plain(
+LIST: Method[catalogue_pb2.ListRequest, catalogue_pb2.ListReply] = plain(
     CATALOGUE, "List", catalogue_pb2.ListRequest, catalogue_pb2.ListReply
 )
-GET: Method[catalogue_pb2.GetRequest, catalogue_pb2.GetReply] = _plain(
+GET: Method[catalogue_pb2.GetRequest, catalogue_pb2.GetReply] = plain(
     CATALOGUE, "Get", catalogue_pb2.GetRequest, catalogue_pb2.GetReply
 )
-RESIZE: Method[catalogue_pb2.ResizeRequest, catalogue_pb2.ResizeReply] = _plain(
+RESIZE: Method[catalogue_pb2.ResizeRequest, catalogue_pb2.ResizeReply] = plain(
     CATALOGUE, "Resize", catalogue_pb2.ResizeRequest, catalogue_pb2.ResizeReply
 )
-DELETE: Method[catalogue_pb2.DeleteRequest, catalogue_pb2.DeleteReply] = _plain(
+DELETE: Method[catalogue_pb2.DeleteRequest, catalogue_pb2.DeleteReply] = plain(
     CATALOGUE, "Delete", catalogue_pb2.DeleteRequest, catalogue_pb2.DeleteReply
 )
 
-REFERENCE_GET_SIZE: Method[reference_pb2.GetSizeRequest, reference_pb2.GetSizeResponse] = _plain(
+REFERENCE_GET_SIZE: Method[reference_pb2.GetSizeRequest, reference_pb2.GetSizeResponse] = plain(
     REFERENCE, "GetSize", reference_pb2.GetSizeRequest, reference_pb2.GetSizeResponse
 )
 REFERENCE_READ: Method[reference_pb2.ReadRequest, Data] = Method(

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import bisect
 
-import grpc
-
 from g2disk.errors import Invalid
 from g2disk.remote import methods
 from g2disk.remote.pb import catalogue_pb2
 from g2disk.servers.exports import Exports
-from g2disk.servers.grpc.handlers import row, service
+from g2disk.servers.grpc.handlers import UnaryRow, row
 from g2disk.stores.store import DiskEntry
 from g2disk.units import check_disk_name, check_disk_size
 
 _PAGE = 1000
 
 
-def catalogue_service(exports: Exports) -> grpc.GenericRpcHandler:
-    """The service for these exports."""
+def catalogue_service(exports: Exports) -> list[UnaryRow]:
+    """The rows of the service for these exports."""
     answers = _Answers(exports)
-    return service(
-        [
-            row(methods.CREATE, answers.create),
-            row(methods.LIST, answers.list),
-            row(methods.GET, answers.get),
-            row(methods.RESIZE, answers.resize),
-            row(methods.DELETE, answers.delete),
-        ]
-    )
+    return [
+        row(methods.CREATE, answers.create, carried_through=True),
+        row(methods.LIST, answers.list),
+        row(methods.GET, answers.get),
+        row(methods.RESIZE, answers.resize, carried_through=True),
+        row(methods.DELETE, answers.delete, carried_through=True),
+    ]
 
 
 class _Answers:

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import grpc
-
 from g2disk.disk import MAXIMUM_REQUEST, DiskInfo
 from g2disk.remote import codec, methods
 from g2disk.remote.methods import Data
 from g2disk.remote.pb import disk_pb2
 from g2disk.servers.exports import Exports
-from g2disk.servers.grpc.handlers import row, service
+from g2disk.servers.grpc.handlers import UnaryRow, row
 
 _HOLE, _ZERO = 1, 2
 _MOST_EXTENTS = 32768
 """In one reply; a client asks again from where it ends."""
 
 
-def disk_service(exports: Exports) -> grpc.GenericRpcHandler:
-    """The service for these exports."""
+def disk_service(exports: Exports) -> list[UnaryRow]:
+    """The rows of the service for these exports."""
     answers = _Answers(exports)
-    return service(
-        [
-            row(methods.DESCRIBE, answers.describe),
-            row(methods.READ, answers.read),
-            row(methods.WRITE, answers.write),
-            row(methods.FLUSH, answers.flush),
-            row(methods.TRIM, answers.trim),
-            row(methods.ZERO, answers.zero),
-            row(methods.EXTENTS, answers.extents),
-            row(methods.CACHE, answers.cache),
-        ]
-    )
+    return [
+        row(methods.DESCRIBE, answers.describe),
+        row(methods.READ, answers.read),
+        row(methods.WRITE, answers.write, carried_through=True),
+        row(methods.FLUSH, answers.flush),
+        row(methods.TRIM, answers.trim, carried_through=True),
+        row(methods.ZERO, answers.zero, carried_through=True),
+        row(methods.EXTENTS, answers.extents),
+        row(methods.CACHE, answers.cache),
+    ]
 
 
 class _Answers:

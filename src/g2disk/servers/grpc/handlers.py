@@ -1,54 +1,65 @@
-"""What every gRPC service of ours shares: bytes in, a handler, bytes out, errors as the table says."""
+"""What every gRPC service of ours is made of: rows, each a method and what answers it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
-import grpc
-
-from g2disk.errors import DiskError, Internal, kind_of_error
+from g2disk.errors import DiskError, Internal
 from g2disk.remote.methods import Method
-from g2disk.remote.status import STATUS, trailers_of
+from g2disk.remote.status import status_of
+from g2disk.remote.stream import MessageHandler, MessageStream, Status
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 600
-"""Characters of an error's message.  gRPC refuses replies with more than 8 KiB of metadata, and says something else
-instead; a character takes up to 12 bytes there."""
 
-Row = tuple[Method[Any, Any], Callable[[Any], Awaitable[Any]]]
-"""A method and the coroutine function that answers it."""
+@dataclass(frozen=True, slots=True)
+class UnaryRow:
+    """A method with one request and one reply."""
 
+    method: Method[Any, Any]
+    answer: Callable[[Any], Awaitable[Any]]
+    carried_through: bool
+    """Done to its end although nobody waits for it any more: it changes something."""
 
-def row(method: Method[Request, Reply], answer: Callable[[Request], Awaitable[Reply]]) -> Row:
-    """A `Row` whose types agree."""
-    return method, answer
-
-
-def service(rows: list[Row]) -> grpc.GenericRpcHandler:
-    """The gRPC service made of these rows, which all belong to one service."""
-    handlers = {method.name: _unary(method, answer) for method, answer in rows}
-    return grpc.method_handlers_generic_handler(rows[0][0].service, handlers)
+    @property
+    def path(self) -> str:
+        """As gRPC names the call."""
+        return self.method.path
 
 
-def _unary(method: Method[Any, Any], answer: Callable[[Any], Awaitable[Any]]) -> grpc.RpcMethodHandler[Any, Any]:
-    async def handle(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
-        try:
-            return method.encode_reply(await answer(method.decode_request(raw)))
-        except DiskError as error:
-            failure = error
-        except Exception as error:
-            log.exception("! %s", method.path)
-            failure = Internal(f"{type(error).__name__} in the target server; its log says more")
-        message = str(failure)
-        if len(message) > _LONGEST:
-            message = f"{message[: _LONGEST - 1]}…"
-        await context.abort(STATUS[kind_of_error(failure)], message, trailers_of(failure))
-        raise AssertionError("abort raises")
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A method with any number of messages in both directions."""
 
-    return grpc.unary_unary_rpc_method_handler(handle)
+    path: str
+    open: Callable[[MessageStream, Mapping[str, str]], MessageHandler]
+    """Makes the handler of a call from its sending side and the client's metadata; may raise a `DiskError`."""
+    drain: Callable[[], None] = lambda: None
+    """The server stops: end every call of this method as soon as what has come is answered."""
+
+
+Row: TypeAlias = UnaryRow | StreamRow
+
+
+def row(
+    method: Method[Request, Reply], answer: Callable[[Request], Awaitable[Reply]], *, carried_through: bool = False
+) -> UnaryRow:
+    """A `UnaryRow` whose types agree."""
+    return UnaryRow(method, answer, carried_through)
+
+
+async def reply_to(asked: UnaryRow, request: memoryview) -> bytes | Status:
+    """The encoded reply, or the status of the failure, whatever the row's function raises."""
+    try:
+        return asked.method.encode_reply(await asked.answer(asked.method.decode_request(request)))
+    except DiskError as error:
+        return status_of(error)
+    except Exception as error:
+        log.exception("! %s", asked.path)
+        return status_of(Internal(f"{type(error).__name__} in the target server; its log says more"))

@@ -6,25 +6,21 @@ the protocol lets a server do for them.
 
 from __future__ import annotations
 
-import grpc
-
 from g2disk.remote import codec, methods
 from g2disk.remote.methods import Data
 from g2disk.remote.pb import reference_pb2
 from g2disk.servers.exports import Exports
-from g2disk.servers.grpc.handlers import row, service
+from g2disk.servers.grpc.handlers import UnaryRow, row
 
 
-def reference_service(exports: Exports) -> grpc.GenericRpcHandler:
-    """The service for the default disk of these exports."""
+def reference_service(exports: Exports) -> list[UnaryRow]:
+    """The rows of the service for the default disk of these exports."""
     answers = _Answers(exports)
-    return service(
-        [
-            row(methods.REFERENCE_GET_SIZE, answers.get_size),
-            row(methods.REFERENCE_READ, answers.read),
-            row(methods.REFERENCE_WRITE, answers.write),
-        ]
-    )
+    return [
+        row(methods.REFERENCE_GET_SIZE, answers.get_size),
+        row(methods.REFERENCE_READ, answers.read),
+        row(methods.REFERENCE_WRITE, answers.write, carried_through=True),
+    ]
 
 
 class _Answers:
