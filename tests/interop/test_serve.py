@@ -76,8 +76,8 @@ def test_one_line_says_the_address_and_what_to_type_next(tmp_path: Path) -> None
     """Port 0 takes a free port and prints it; the line ends with the gateway's command."""
     with target_server(tmp_path, "memory:", "--disk", "default=5MiB") as server:
         assert server.process.first_line == (
-            f"g2disk: serving memory: (default, 5MiB) on {server.endpoint}; next: nbdkit -f -U /tmp/g2disk.sock "
-            f'python "$(g2disk plugin)" endpoint={server.endpoint}'
+            f"g2disk: serving memory: (default, 5MiB) on {server.endpoint}; next: g2disk nbd "
+            f"--endpoint {server.endpoint} --listen unix:/tmp/g2disk.sock"
         )
         assert not server.endpoint.endswith(":0")
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from g2disk.errors import DiskError, Internal
 from g2disk.nbd import constants as nbd
 from g2disk.nbd.errors import nbd_errno
-from g2disk.request import EXTENTS, FLUSH, READ, WRITE, Request
+from g2disk.request import EXTENTS, FLUSH, READ, WRITE, ZERO, Request
 
 Part: TypeAlias = bytes | bytearray | memoryview
 Encode: TypeAlias = Callable[[list[Request]], list[Part]]
@@ -58,7 +58,7 @@ def encode_structured(requests: list[Request]) -> list[Part]:
     """Structured replies, each one chunk; so reads with the flag DF are answered right."""
     parts: list[Part] = []
     for request in requests:
-        if request.error is None and request.operation == READ:
+        if request.error is None and request.operation == READ and request.length:
             kind, length = nbd.REPLY_TYPE_OFFSET_DATA, request.length + 8
             header = _STRUCTURED_DATA(nbd.STRUCTURED_REPLY_MAGIC, _DONE, kind, request.tag, length, request.offset)
             parts += (header, request.data)
@@ -72,7 +72,7 @@ def encode_extended(requests: list[Request]) -> list[Part]:
     """Extended replies: structured ones with 64 bits of length, and the request's offset in each."""
     parts: list[Part] = []
     for request in requests:
-        if request.error is None and request.operation == READ:
+        if request.error is None and request.operation == READ and request.length:
             kind, length = nbd.REPLY_TYPE_OFFSET_DATA, request.length + 8
             header = _EXTENDED_DATA(
                 nbd.EXTENDED_REPLY_MAGIC, _DONE, kind, request.tag, request.offset, length, request.offset
@@ -88,7 +88,7 @@ def encode_extended(requests: list[Request]) -> list[Part]:
 def errno_of(request: Request) -> int:
     """The number for a request that failed.  A flush, which has no range, cannot be wrong, whatever a server says."""
     error = request.error or Internal("no error")
-    errno = nbd_errno(error, writing=request.operation == WRITE)
+    errno = nbd_errno(error, writing=request.operation in (WRITE, ZERO))
     if request.operation == FLUSH and errno == nbd.EINVAL:
         return nbd.EIO
     return errno
@@ -102,7 +102,7 @@ def _chunk(request: Request, status: Callable[[Request], tuple[int, bytes]]) -> 
 
 
 def _error(request: Request, error: DiskError) -> bytes:
-    text = str(error).encode()[:LONGEST_MESSAGE].decode(errors="ignore").encode()
+    text = str(error).encode(errors="replace")[:LONGEST_MESSAGE].decode(errors="ignore").encode()
     return _ERROR(errno_of(request), len(text)) + text
 
 

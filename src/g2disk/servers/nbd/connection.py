@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias, cast
 
 from g2disk.disk import Disk
@@ -12,7 +12,7 @@ from g2disk.disk.perform import perform
 from g2disk.errors import DiskError, Internal
 from g2disk.nbd.errors import NbdProtocolError
 from g2disk.nbd.events import Closed, Event, ExportWanted, ListWanted, Ready
-from g2disk.nbd.export import export_of
+from g2disk.nbd.export import Export, export_of
 from g2disk.nbd.handshake import Handshake
 from g2disk.nbd.replies import Encode, encoder
 from g2disk.nbd.transmission import RequestParser
@@ -28,6 +28,11 @@ MOST_BYTES = 64 * MIB
 """Bytes of data of reads and writes in flight on one connection; likewise."""
 MOST_UNSENT = 16 * MIB
 """Bytes of replies that a client may leave unread; likewise."""
+
+HANDSHAKE_SECONDS = 120.0
+"""How long a client may take until it has chosen an export."""
+SHUTDOWN_GRACE = 1.0
+"""Seconds that a client in the handshake gets to hear that the server is stopping."""
 
 Start: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 """Runs a coroutine as a task that somebody awaits."""
@@ -47,6 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self._start = start
         self._gone = gone
         self._transport: asyncio.Transport
+        self._deadline: asyncio.TimerHandle
         self._handshake: Handshake | None = Handshake()
         self._received = bytearray(4 * KIB)
         self._disk: Disk
@@ -64,6 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self._peer = f"the NBD client at {peer[0]}:{peer[1]}"
+        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, transport.close)
         self._send_handshake()
 
     def get_buffer(self, sizehint: int) -> Any:
@@ -99,20 +106,26 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`.  Requests in flight go on: a write that was begun is carried to its end."""
         self._lost = True
+        self._deadline.cancel()
         if exc is not None:
             log.debug("< %s broke off: %s", self._peer, exc)
         self._settle()
 
     def drain(self) -> None:
         """Take no more requests, answer those in flight, then end."""
-        if self._handshake is not None:
-            self._handshake.shut_down()
-        else:
+        if self._handshake is None:
             self._leave()
+            return
+        self._handshake.shut_down()
+        self._hurry(SHUTDOWN_GRACE)
 
     def abort(self) -> None:
         """End at once; requests in flight go unanswered."""
         self._transport.abort()
+
+    def _hurry(self, seconds: float) -> None:
+        self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self._transport.close)
 
     def _follow(self, event: Event | None) -> None:
         """Do what the handshake asks for."""
@@ -128,25 +141,33 @@ class Connection(asyncio.BufferedProtocol):
     async def _answer(self, event: ExportWanted | ListWanted) -> None:
         handshake = self._handshake
         assert handshake is not None
+        answer: Export | Sequence[tuple[str, str]] | DiskError
         try:
-            if isinstance(event, ListWanted):
-                named = await self._exports.list()
-                following = handshake.exports(named)
-            else:
-                name, disk = await self._exports.open(event.name)
-                self._disks[name] = disk
-                following = handshake.export(export_of(name, disk.info()))
-        except NbdProtocolError as error:
-            self._drop(error)
-            return
+            answer = await self._ask(event)
         except Exception as error:
             if not isinstance(error, DiskError):
                 log.exception("! %s: %s", self._peer, event)
                 error = Internal(f"{type(error).__name__} in the server; its log says more")
             log.info("! %s: %s", self._peer, error)
-            following = handshake.refuse(error)
-        if not self._lost:
-            self._follow(following)
+            answer = error
+        if self._lost:
+            return
+        try:
+            if isinstance(answer, DiskError):
+                self._follow(handshake.refuse(answer))
+            elif isinstance(answer, Export):
+                self._follow(handshake.export(answer))
+            else:
+                self._follow(handshake.exports(answer))
+        except NbdProtocolError as error:
+            self._drop(error)
+
+    async def _ask(self, event: ExportWanted | ListWanted) -> Export | Sequence[tuple[str, str]]:
+        if isinstance(event, ListWanted):
+            return await self._exports.list()
+        name, disk = await self._exports.open(event.name)
+        self._disks[name] = disk
+        return export_of(name, disk.info())
 
     def _send_handshake(self) -> None:
         assert self._handshake is not None
@@ -157,6 +178,7 @@ class Connection(asyncio.BufferedProtocol):
     def _enter(self, ready: Ready) -> None:
         """Begin transmission."""
         self._handshake = None
+        self._deadline.cancel()
         self._received = bytearray()
         self._disk = self._disks[ready.export.name]
         self._disks.clear()
@@ -173,8 +195,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _take(self, requests: list[Request], refused: list[Request]) -> None:
         if refused:
-            for request in refused:
-                log.warning("! %s: %s: %s", self._peer, request, request.error)
+            log.debug("! %s sent what cannot be: %s", self._peer, refused)
             self._transport.writelines(self._encode(refused))
         if requests:
             self._requests += len(requests)
