@@ -19,7 +19,7 @@ MOST_BLOCK = 64 * KIB
 """Bytes of a header block, compressed or not, beyond which the connection ends: four times what we announce, so that
 a list that is only somewhat too large costs its stream alone."""
 
-_REMEMBERED = 64
+_REMEMBERED = 16
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _NOT_IN_VALUES = re.compile(r"[\0\r\n]")

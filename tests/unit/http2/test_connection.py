@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from tests.unit.http2 import wire
 from tests.unit.http2.wire import REQUEST, RESPONSE, TRAILERS, connected, feed, messages, move
@@ -18,6 +20,7 @@ from g2disk.http2.events import (
     StreamEnded,
     StreamReset,
 )
+from g2disk.units import KIB
 
 
 def test_a_call_goes_there_and_back() -> None:
@@ -222,3 +225,36 @@ def test_a_client_can_go_away() -> None:
 
     assert [b"still here"] == messages(move(client, server))
     assert not client.can_open
+
+
+def test_an_idle_connection_needs_little_memory() -> None:
+    """Less than 8 KiB each, after calls: what it received to is shared by all that have nothing half received."""
+    tracemalloc.start()
+    try:
+        kept = []
+        for _ in range(200):
+            server = wire.foreign_client()
+            feed(server, wire.request() + wire.data(1, wire.message(bytes(5000)), frames.END_STREAM))
+            server.send_end(1, [*RESPONSE, *TRAILERS])
+            server.data_to_send()
+            kept.append(server)
+        each = tracemalloc.get_traced_memory()[0] / len(kept)
+    finally:
+        tracemalloc.stop()
+
+    assert each < 8 * KIB
+
+
+def test_connections_that_share_memory_do_not_mix_what_they_receive() -> None:
+    """Two that receive in turns, each in the middle of a message, get their own."""
+    pairs = [wire.connected() for _ in range(6)]
+    bodies = [bytes([number]) * 9000 for number in range(6)]
+    halves = []
+    for (client, _), body in zip(pairs, bodies, strict=True):
+        client.send_message(client.open_stream(REQUEST), [body])
+        raw = wire.sent(client)
+        halves.append((raw[:5000], raw[5000:]))
+    for (_, server), (first, _) in zip(pairs, halves, strict=True):
+        feed(server, first)
+
+    assert bodies == [messages(feed(server, rest))[0] for (_, server), (_, rest) in zip(pairs, halves, strict=True)]
