@@ -1,0 +1,460 @@
+"""Both ends of a Session over streams in memory: requests, batches, failures, and what survives a broken stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from tests.support.session import SIZE, HeldDisk, TaskDisk, remote, server_of, submitted, until
+from tests.support.streams import Streams
+
+from g2disk.disk import Disk, DiskInfo, Extent
+from g2disk.errors import Corrupt, DiskError, Fenced, OutOfRange, OutOfSpace, ReadOnly, Unavailable, Unsupported
+from g2disk.remote import session
+from g2disk.remote.pb import disk_pb2
+from g2disk.request import FLUSH, FUA, READ, WRITE, Request
+from g2disk.servers.grpc.session_shared import Limits
+from g2disk.stores.memory import MemoryDisk
+from g2disk.testing import check_disk
+
+KIB = 1 << 10
+
+
+def replies(streams: Streams) -> list[disk_pb2.SessionReply]:
+    """Every reply of the newest session."""
+    return [disk_pb2.SessionReply.FromString(raw) for raw in streams.opened[-1].peer.messages]
+
+
+def requests_sent(streams: Streams, session: int = -1) -> list[disk_pb2.SessionRequest]:
+    return [disk_pb2.SessionRequest.FromString(raw) for raw in streams.opened[session].messages]
+
+
+@pytest.mark.parametrize("kind", [MemoryDisk, TaskDisk])
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_disk_keeps_the_contract_through_a_session(kind: type[MemoryDisk], seed: int) -> None:
+    """check_disk passes for the disk at the client's end, whether the server's disk takes batches or not."""
+
+    @contextlib.asynccontextmanager
+    async def open_disk() -> AsyncIterator[Disk]:
+        async with server_of(kind(SIZE)) as server:
+            disk = await remote(server)
+            yield disk
+            await disk.close()
+
+    await check_disk(open_disk, seed=seed)
+
+
+async def test_a_batch_goes_as_one_message_and_comes_back_as_one() -> None:
+    """Requests of one submit share a message, and so do their replies."""
+    async with server_of() as server:
+        disk = await remote(server)
+        writes = [Request(WRITE, 0, at * 4096, 4096, data=bytes([at]) * 4096) for at in range(32)]
+        await submitted(disk, writes)
+        reads = [Request(READ, 0, at * 4096, 4096) for at in range(32)]
+        await submitted(disk, reads)
+
+        assert [bytes([at]) * 4096 for at in range(32)] == [bytes(request.data) for request in reads]
+        assert [0, 32, 32] == [len(message.ids) for message in requests_sent(server.streams)]
+        assert [0, 32, 32] == [len(message.ids) for message in replies(server.streams)]
+
+
+async def test_what_is_asked_in_one_iteration_shares_messages() -> None:
+    """Coroutines that run at once need two messages: the first request alone, at once, and all others together."""
+    async with server_of() as server:
+        disk = await remote(server)
+        await asyncio.gather(*(disk.read(at * 512, 512) for at in range(20)))
+
+        assert [0, 1, 19] == [len(message.ids) for message in requests_sent(server.streams)]
+
+
+async def test_a_slow_flush_does_not_hold_back_reads() -> None:
+    """A read that came with a flush and one that came after it are answered before the flush."""
+    held = HeldDisk()
+    held.held = {FLUSH}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        flush = asyncio.create_task(disk.flush())
+        await held.begun()
+        await disk.read(0, 512)
+
+        assert not flush.done()
+        held.let_go()
+        await flush
+
+
+async def test_errors_come_back_as_what_they_are() -> None:
+    """A request that fails has its kind, its message and no effect on the others of its batch."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        beyond = Request(READ, 0, SIZE, 512)
+        good = Request(READ, 0, 0, 512)
+        write = Request(WRITE, 0, 0, 3, data=b"abc")
+        finished = asyncio.create_task(submitted(disk, [beyond, good, write]))
+        await held.begun()
+        held.let_go(OutOfSpace("the store is full; make room"))
+        await finished
+
+        assert type(beyond.error) is OutOfRange
+        assert (None, bytes(512)) == (good.error, bytes(good.data))
+        assert (OutOfSpace, "the store is full; make room") == (type(write.error), str(write.error))
+        held.held = {WRITE}
+        task = asyncio.create_task(disk.write(0, b"abc"))
+        await held.begun()
+        held.let_go(OutOfSpace("again"))
+        with pytest.raises(OutOfSpace, match="again"):
+            await task
+
+
+async def test_a_read_only_disk_refuses_writes_at_the_client() -> None:
+    """Nothing is sent for a write to a disk that takes none."""
+
+    class Sealed(MemoryDisk):
+        def _describe(self) -> DiskInfo:
+            return replace(super()._describe(), read_only=True)
+
+    async with server_of(Sealed(SIZE)) as server:
+        disk = await remote(server)
+        write = Request(WRITE, 0, 0, 3, data=b"abc")
+
+        assert [write] == disk.submit([write], lambda _: None)
+        with pytest.raises(ReadOnly):
+            await disk.write(0, b"abc")
+        assert 1 == len(requests_sent(server.streams))
+
+
+async def test_large_requests_are_cut_into_pieces_that_fit() -> None:
+    """Requests larger than all bounds arrive whole; nothing more than the server allows is ever in flight."""
+    limits = Limits(requests=4, data=64 * KIB, message=32 * KIB, all_data=1 << 20)
+    async with server_of(limits=limits) as server:
+        disk = await remote(server)
+        data = bytes(range(256)) * 4 * KIB
+        await disk.write(512, data)
+
+        assert data == await disk.read(512, len(data))
+        assert all(len(raw) <= 32 * KIB for raw in server.streams.opened[0].messages)
+
+
+async def test_more_requests_than_fit_wait_in_order() -> None:
+    """A server that allows four in flight gets four at a time, and all in the end."""
+    held = HeldDisk()
+    held.held = {READ}
+    async with server_of(held, Limits(requests=4)) as server:
+        disk = await remote(server)
+        reads = [Request(READ, 0, at * 512, 512) for at in range(10)]
+        finished = asyncio.create_task(submitted(disk, reads))
+        await held.begun(4)
+
+        assert [4] == [len(batch) for batch in held.batches]
+        held.let_go()
+        assert reads == await finished
+        assert [at * 512 for at in range(10)] == [request.offset for batch in held.batches for request in batch]
+
+
+async def test_replies_keep_to_what_the_client_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server cuts its replies where the client's largest message ends."""
+    monkeypatch.setattr(session, "_WANTED", disk_pb2.SessionOpen(maximum_message=32 * KIB))
+    async with server_of() as server:
+        disk = await remote(server)
+        reads = [Request(READ, 0, at * 4096, 4096) for at in range(32)]
+        await submitted(disk, reads)
+
+        assert all(len(raw) <= 32 * KIB for raw in server.streams.opened[0].peer.messages)
+        assert 32 == sum(len(message.ids) for message in replies(server.streams))
+
+
+async def test_fua_goes_only_to_servers_that_flush() -> None:
+    """A write with FUA arrives with it."""
+    held = HeldDisk()
+    async with server_of(held) as server:
+        disk = await remote(server)
+        await disk.write(0, b"abc", fua=True)
+
+        assert [FUA] == [request.flags for request in held.batches[-1]]
+
+
+async def test_reads_and_flushes_survive_a_broken_stream() -> None:
+    """What does no harm is repeated in the next session, and nobody notices."""
+    held = HeldDisk()
+    held.held = {READ, FLUSH}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        read = asyncio.create_task(disk.read(0, 512))
+        flush = asyncio.create_task(disk.flush())
+        await held.begun(2)
+        server.streams.opened[0].cut()
+        await until(lambda: len(server.streams.opened) == 2)
+        held.let_go()
+
+        assert bytes(512) == await read
+        await flush
+        assert [1, 2] == [requests_sent(server.streams, at)[0].attempt for at in range(2)]
+
+
+async def test_writes_in_flight_fail_when_the_stream_breaks() -> None:
+    """A write that was sent may have been done, and is not repeated."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        write = asyncio.create_task(disk.write(0, b"abc"))
+        await held.begun()
+        server.streams.opened[0].cut()
+        with pytest.raises(Unavailable, match="the wire was cut"):
+            await write
+        held.let_go()
+        await disk.write(0, b"xyz")
+
+        assert b"xyz" == await disk.read(0, 3)
+
+
+async def test_writes_not_yet_sent_wait_for_the_next_session() -> None:
+    """Of more writes than fit, those that were not sent when the stream broke are done in the next session."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held, Limits(requests=2)) as server:
+        disk = await remote(server)
+        writes = [Request(WRITE, 0, at, 1, data=b"x") for at in range(5)]
+        finished = asyncio.create_task(submitted(disk, writes))
+        await held.begun(2)
+        server.streams.opened[0].cut()
+        await until(lambda: len(held.batches) == 1)
+        held.let_go()
+        await finished
+
+        assert [True] * 2 + [False] * 3 == [isinstance(request.error, Unavailable) for request in writes]
+
+
+async def test_a_new_session_waits_for_the_requests_of_the_one_before() -> None:
+    """The server answers an opening only when nothing of the same client's older session can happen any more."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        write = asyncio.create_task(disk.write(0, b"abc"))
+        await held.begun()
+        server.streams.opened[0].cut()
+        with pytest.raises(Unavailable):
+            await write
+        read = asyncio.create_task(disk.read(0, 3))
+        await until(lambda: len(server.streams.opened) == 2)
+        for _ in range(50):
+            await until(lambda: True)
+        assert [] == server.streams.opened[1].peer.messages
+        held.let_go()
+
+        assert b"abc" == await read
+
+
+async def test_a_server_that_is_away_is_waited_for() -> None:
+    """Requests wait while the server is away, and are answered when it is back."""
+    async with server_of() as server:
+        disk = await remote(server)
+        server.streams.serve, serve = None, server.streams.serve
+        server.streams.opened[0].cut()
+        read = asyncio.create_task(disk.read(0, 512))
+        await until(lambda: server.streams.tries >= 3)
+        server.streams.serve = serve
+
+        assert bytes(512) == await read
+
+
+async def test_a_server_that_stays_away_is_given_up() -> None:
+    """After the connection's timeout the requests fail, and say so."""
+    async with server_of() as server:
+        server.streams.timeout = 0.3
+        disk = await remote(server)
+        server.streams.serve = None
+        server.streams.opened[0].cut()
+        with pytest.raises(Unavailable, match="memory"):
+            await disk.read(0, 512)
+        await disk.close()
+
+
+async def test_a_request_that_is_not_answered_is_given_up() -> None:
+    """A read that hangs fails after the timeout; its late reply disturbs nobody, and the session goes on."""
+    held = HeldDisk()
+    held.held = {READ}
+    async with server_of(held) as server:
+        server.streams.timeout = 0.3
+        disk = await remote(server)
+        with pytest.raises(Unavailable, match="did not answer Read within"):
+            await disk.read(0, 512)
+        held.let_go()
+
+        assert bytes(512) == await disk.read(0, 512)
+        assert 1 == len(server.streams.opened)
+
+
+async def test_a_cancelled_write_is_done_before_the_cancellation() -> None:
+    """Who cancels a write gets control back only when it cannot change the disk any more; a read is abandoned."""
+    held = HeldDisk()
+    held.held = {WRITE, READ}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        write = asyncio.create_task(disk.write(0, b"abc"))
+        read = asyncio.create_task(disk.read(0, 3))
+        await held.begun(2)
+        write.cancel()
+        read.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await read
+        assert not write.done()
+        held.let_go()
+        with pytest.raises(asyncio.CancelledError):
+            await write
+
+        assert b"abc" == await disk.read(0, 3)
+
+
+async def test_another_disk_after_a_break_ends_this_one() -> None:
+    """A server that came back with another disk is noticed when the session is opened again."""
+    async with server_of() as server, server_of() as other:
+        disk = await remote(server)
+        server.streams.opened[0].cut()
+        server.streams.serve = other.streams.serve
+        for _ in range(2):
+            with pytest.raises(Fenced, match="another disk"):
+                await disk.read(0, 512)
+
+
+async def test_another_instance_with_unflushed_writes_ends_the_disk() -> None:
+    """A server that may have lost acknowledged writes is noticed when the session is opened again, also by a read."""
+    memory = MemoryDisk(SIZE)
+    async with server_of(memory) as server:
+        disk = await remote(server)
+        await disk.write(0, b"abc")
+        memory._instance = "another"
+        memory._info = memory._describe()
+        server.streams.opened[0].cut()
+        with pytest.raises(Fenced, match="may have lost writes"):
+            await disk.read(0, 512)
+        with pytest.raises(Fenced):
+            await disk.flush()
+
+
+@pytest.mark.parametrize("flushed", [True, False])
+async def test_another_instance_inside_a_session_is_compared(flushed: bool) -> None:
+    """A flush that another instance answers than the writes before it raises Fenced; one with nothing to lose does not."""
+    memory = MemoryDisk(SIZE)
+    async with server_of(memory) as server:
+        disk = await remote(server)
+        await disk.write(0, b"abc")
+        if flushed:
+            await disk.flush()
+        memory._instance = "another"
+        memory._info = memory._describe()
+        if flushed:
+            await disk.flush()
+            await disk.write(0, b"abc")
+            assert "another" == disk.info().instance
+        else:
+            with pytest.raises(Fenced):
+                await disk.flush()
+
+
+async def test_a_submitted_write_of_another_instance_fails() -> None:
+    """The batch way compares instances too."""
+    memory = MemoryDisk(SIZE)
+    async with server_of(memory) as server:
+        disk = await remote(server)
+        await submitted(disk, [Request(WRITE, 0, 0, 3, data=b"abc")])
+        memory._instance = "another"
+        memory._info = memory._describe()
+        late = Request(WRITE, 0, 0, 3, data=b"xyz")
+        await submitted(disk, [late])
+
+        assert isinstance(late.error, Fenced)
+        with pytest.raises(Fenced):
+            await disk.read(0, 3)
+
+
+async def test_a_disk_that_is_deleted_ends_its_sessions() -> None:
+    """The next request after a deletion raises Fenced, and so do all later ones; also when a new one has its name."""
+    async with server_of() as server:
+        disk = await remote(server)
+        await disk.write(0, b"abc")
+        await server.exports.delete("default")
+        await server.exports.create("default", SIZE, "")
+        for _ in range(2):
+            with pytest.raises(Fenced):
+                await disk.read(0, 3)
+
+
+async def test_wrong_replies_end_the_session_and_fail_what_was_in_flight() -> None:
+    """A server that answers a read with too little is Corrupt, not believed."""
+    held = HeldDisk()
+    held.held = {READ}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        read = asyncio.create_task(disk.read(0, 512))
+        await held.begun()
+        stream = server.streams.opened[0]
+        opened = disk_pb2.SessionReply.FromString(stream.peer.messages[0])
+        sent = requests_sent(server.streams)[-1]
+        wrong = disk_pb2.SessionReply(
+            identity=opened.identity, instance=opened.instance, attempt=1, ids=sent.ids, lengths=[5], payload=b"short"
+        )
+        stream.handler.message(memoryview(wrong.SerializeToString()))
+        with pytest.raises(Corrupt, match="answered with 5"):
+            await read
+        held.let_go()
+
+        assert bytes(512) == await disk.read(0, 512)
+        assert 2 == len(server.streams.opened)
+
+
+async def test_a_server_that_drains_answers_first() -> None:
+    """A draining server answers what is in flight, then ends its sessions; the client finds the next server."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        write = asyncio.create_task(disk.write(0, b"abc"))
+        await held.begun()
+        server.sessions.drain()
+        held.let_go()
+        await write
+        async with server_of(held) as following:
+            server.streams.serve = following.streams.serve
+
+            assert b"abc" == await disk.read(0, 3)
+
+
+async def test_what_the_server_lacks_is_not_asked_for() -> None:
+    """A disk with no extents and no fast zeroes is served without asking for them."""
+
+    class Minimal(MemoryDisk):
+        def _describe(self) -> DiskInfo:
+            return replace(super()._describe(), trim=False, zero=False, fast_zero=False, extents=False, cache=False)
+
+    async with server_of(Minimal(SIZE)) as server:
+        disk = await remote(server)
+        await disk.trim(0, 512)
+        await disk.cache(0, 512)
+        assert [Extent(0, 512)] == await disk.extents(0, 512)
+        with pytest.raises(Unsupported):
+            await disk.zero(0, 512, fast=True)
+        await disk.zero(0, 512)
+
+        assert [WRITE] == [word for message in requests_sent(server.streams) for word in message.operations]
+
+
+async def test_closing_fails_what_waits() -> None:
+    """Nothing is left hanging by a disk that is closed, and later requests fail at once."""
+    held = HeldDisk()
+    held.held = {READ}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        read = asyncio.create_task(disk.read(0, 512))
+        await held.begun()
+        await disk.close()
+        with pytest.raises(Unavailable, match="closed"):
+            await read
+        held.let_go()
+        with pytest.raises(DiskError):
+            await disk.read(0, 512)

@@ -1,0 +1,361 @@
+"""The server's end of a Session against clients that break its rules, and its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.support.session import SIZE, HeldDisk, Server, TaskDisk, server_of, until
+from tests.support.streams import ClientEnd
+
+from g2disk.remote.pb import disk_pb2
+from g2disk.remote.stream import Status
+from g2disk.request import READ, WRITE
+from g2disk.servers.grpc.session_shared import MOST_CLIENTS, Attempts, Budget, Limits
+
+CLIENT = b"0123456789abcdef"
+
+
+class RawClient:
+    """Says what the test says, and keeps what comes."""
+
+    def __init__(self, server: Server, client: bytes = CLIENT, attempt: int = 1) -> None:
+        self.replies: list[disk_pb2.SessionReply] = []
+        self.status: Status | None = None
+        self.identity = ""
+        self.client, self.attempt = client, attempt
+        self.stream: ClientEnd = server.streams.connect(self)
+
+    def message(self, data: memoryview) -> None:
+        self.replies.append(disk_pb2.SessionReply.FromString(bytes(data)))
+
+    def drained(self) -> None:
+        """Nobody waits for it."""
+
+    def ended(self, status: Status) -> None:
+        self.status = status
+
+    def send(self, **fields: Any) -> None:
+        said = {"client": self.client, "attempt": self.attempt, "disk": "default", "identity": self.identity, **fields}
+        self.stream.send([disk_pb2.SessionRequest(**said).SerializeToString()])
+
+    def ask(self, number: int, operation: int, offset: int, length: int, payload: bytes = b"") -> None:
+        self.send(ids=[number], operations=[operation], offsets=[offset], lengths=[length], payload=payload)
+
+    async def open(self, **limits: int) -> disk_pb2.SessionOpened:
+        self.send(open=disk_pb2.SessionOpen(**limits))
+        await until(lambda: bool(self.replies) or self.status is not None)
+        self.identity = self.replies[0].identity
+        return self.replies[0].opened
+
+    async def over(self) -> Status:
+        await until(lambda: self.status is not None)
+        assert self.status is not None
+        return self.status
+
+
+async def test_the_opening_describes_the_disk_and_the_bounds() -> None:
+    """The first reply holds what Describe says, and the smaller of what both ends allow."""
+    async with server_of(limits=Limits(requests=9)) as server:
+        client = RawClient(server)
+        opened = await client.open(maximum_in_flight_requests=100, maximum_in_flight_bytes=1 << 20)
+
+        assert ("default", SIZE) == (opened.description.disk, opened.description.size)
+        assert (9, 1 << 20, 8 << 20) == (
+            opened.maximum_in_flight_requests,
+            opened.maximum_in_flight_bytes,
+            opened.maximum_message,
+        )
+        assert (1, client.replies[0].identity) == (client.replies[0].attempt, opened.description.identity)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "kind"),
+    [
+        ({"open": None}, 3, "Invalid"),
+        ({"client": b"short"}, 3, "Invalid"),
+        ({"attempt": 0}, 3, "Invalid"),
+        ({"ids": [1], "operations": [0], "offsets": [0], "lengths": [1]}, 3, "Invalid"),
+        ({"payload": b"x"}, 3, "Invalid"),
+        ({"identity": "another disk"}, 9, "Fenced"),
+    ],
+)
+async def test_openings_that_cannot_be_are_refused(fields: dict[str, Any], code: int, kind: str) -> None:
+    """The stream ends with the status and the kind that disk.proto names, and no message comes."""
+    async with server_of() as server:
+        client = RawClient(server)
+        client.send(**{"open": disk_pb2.SessionOpen(), **fields})
+        status = await client.over()
+
+        assert (code, kind, []) == (status.code, status.trailers["g2disk-kind"], client.replies)
+
+
+async def test_a_disk_that_is_not_there_cannot_be_opened() -> None:
+    """NotFound, as Describe answers it."""
+    async with server_of() as server:
+        client = RawClient(server)
+        client.send(open=disk_pb2.SessionOpen(), disk="nothing")
+
+        assert (5, "NotFound") == ((await client.over()).code, (await client.over()).trailers["g2disk-kind"])
+
+
+BAD_MESSAGES: list[dict[str, Any]] = [
+    {"ids": [1, 2], "operations": [0], "offsets": [0], "lengths": [1]},
+    {"ids": [1], "operations": [0], "offsets": [0, 0], "lengths": [1]},
+    {"ids": [1], "operations": [WRITE], "offsets": [0], "lengths": [3], "payload": b"ab"},
+    {"ids": [1], "operations": [WRITE], "offsets": [0], "lengths": [3], "payload": b"abcd"},
+    {"ids": [1], "operations": [READ], "offsets": [0], "lengths": [3], "payload": b"abc"},
+    {"ids": [1, 1], "operations": [0, 0], "offsets": [0, 0], "lengths": [1, 1]},
+    {"ids": [7], "operations": [0], "offsets": [0], "lengths": [1]},
+    {"open": disk_pb2.SessionOpen()},
+    {"attempt": 2},
+    {"client": b"fedcba9876543210"},
+    {"disk": "other"},
+]
+
+
+@pytest.mark.parametrize("fields", BAD_MESSAGES)
+async def test_a_bad_message_ends_the_session_and_does_nothing(fields: dict[str, Any]) -> None:
+    """INVALID_ARGUMENT; no request of the message was done, and what was in flight is finished in silence."""
+    held = HeldDisk()
+    held.held = {READ}
+    async with server_of(held) as server:
+        client = RawClient(server)
+        await client.open()
+        client.ask(7, READ, 0, 512)
+        await held.begun()
+        client.send(**fields)
+        status = await client.over()
+        held.let_go()
+
+        assert (3, "Invalid") == (status.code, status.trailers["g2disk-kind"])
+        assert 1 == len(held.batches)
+        assert 1 == len(client.replies)
+
+
+async def test_bytes_that_are_no_message_end_the_session() -> None:
+    """INVALID_ARGUMENT."""
+    async with server_of() as server:
+        client = RawClient(server)
+        await client.open()
+        client.stream.send([b"\xff\xff\xff"])
+
+        assert 3 == (await client.over()).code
+
+
+async def test_requests_before_the_confirmation_end_the_session() -> None:
+    """Nobody may send before `opened` came."""
+    async with server_of() as server:
+        client = RawClient(server)
+        client.send(open=disk_pb2.SessionOpen())
+        client.ask(1, READ, 0, 512)
+
+        assert 3 == (await client.over()).code
+
+
+async def test_requests_for_another_identity_end_the_session() -> None:
+    """Fenced: the client means another disk."""
+    async with server_of() as server:
+        client = RawClient(server)
+        await client.open()
+        client.identity = "another"
+        client.ask(1, READ, 0, 512)
+
+        assert (9, "Fenced") == ((await client.over()).code, (await client.over()).trailers["g2disk-kind"])
+
+
+@pytest.mark.parametrize("word", [2, 8, 255, READ | 1 << 8, WRITE | 2 << 8, 6 | 4 << 8, READ | 1 << 31])
+async def test_a_bad_request_is_answered_and_the_session_goes_on(word: int) -> None:
+    """Operations and flags that do not exist are Invalid, for that request only."""
+    async with server_of() as server:
+        client = RawClient(server)
+        await client.open()
+        payload = bytes(512) if word & 0xFF == WRITE else b""
+        client.send(ids=[1, 2], operations=[word, READ], offsets=[0, 0], lengths=[512, 512], payload=payload)
+        await until(lambda: len(client.replies) == 2)
+
+        assert [(1, "Invalid", 22)] == [(error.id, error.kind, error.errno) for error in client.replies[1].errors]
+        assert ([2], [512], bytes(512)) == (
+            list(client.replies[1].ids),
+            list(client.replies[1].lengths),
+            client.replies[1].payload,
+        )
+        client.ask(1, READ, 0, 512)  # the id may be used again
+        await until(lambda: len(client.replies) == 3)
+
+
+async def test_clients_that_break_the_bounds_are_ended() -> None:
+    """RESOURCE_EXHAUSTED of kind Invalid, for requests, for bytes, and for the length of a message."""
+    limits = Limits(requests=2, data=1 << 16, message=1 << 16)
+    columns = {"operations": [0] * 3, "offsets": [0] * 3}
+    async with server_of(HeldDisk(), limits) as server:
+        too_many = {"ids": [1, 2, 3], "lengths": [1] * 3, **columns}
+        too_long = {"ids": [1], "operations": [0], "offsets": [0], "lengths": [1 << 17]}
+        for attempt, fields in enumerate([too_many, too_long], 1):
+            client = RawClient(server, attempt=attempt)
+            await client.open()
+            client.send(**fields)
+            status = await client.over()
+            assert (8, "Invalid") == (status.code, status.trailers["g2disk-kind"])
+        client = RawClient(server, attempt=3)
+        await client.open()
+        client.send(payload=bytes(1 << 16))
+        assert 3 == (await client.over()).code
+
+
+async def test_an_older_attempt_is_refused() -> None:
+    """Fenced, for the same attempt too, also long after the newer session has ended."""
+    async with server_of() as server:
+        client = RawClient(server, attempt=5)
+        await client.open()
+        client.stream.end()
+        assert 0 == (await client.over()).code
+        for attempt in (5, 4):
+            stale = RawClient(server, attempt=attempt)
+            stale.send(open=disk_pb2.SessionOpen())
+            status = await stale.over()
+            assert (9, "Fenced") == (status.code, status.trailers["g2disk-kind"])
+        await RawClient(server, client=b"fedcba9876543210", attempt=1).open()
+
+
+async def test_a_newer_attempt_ends_the_older_session() -> None:
+    """The older one gets Fenced; the newer one is confirmed when what the older one had begun is finished."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        older = RawClient(server)
+        await older.open()
+        older.ask(1, WRITE, 0, 3, b"abc")
+        await held.begun()
+        newer, newest = RawClient(server, attempt=2), RawClient(server, attempt=3)
+        newer.send(open=disk_pb2.SessionOpen())
+        status = await older.over()
+        newest.send(open=disk_pb2.SessionOpen())
+        assert "Fenced" == status.trailers["g2disk-kind"]
+        assert "Fenced" == (await newer.over()).trailers["g2disk-kind"]
+        assert [] == newest.replies
+        held.let_go()
+        await until(lambda: bool(newest.replies))
+
+        assert [] == newer.replies
+
+
+async def test_a_client_that_has_sent_all_gets_all_answers() -> None:
+    """Ending its half of the stream, a client still gets every reply, and then OK."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        client = RawClient(server)
+        await client.open()
+        client.ask(1, WRITE, 0, 3, b"abc")
+        client.stream.end()
+        await held.begun()
+        assert client.status is None
+        held.let_go()
+        assert 0 == (await client.over()).code
+
+        assert [1] == list(client.replies[1].ids)
+
+
+async def test_all_sessions_pause_while_too_much_is_in_flight() -> None:
+    """Beyond the server's own bound the streams that send are paused, and go on when there is room."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held, Limits(all_data=1 << 20)) as server:
+        clients = [RawClient(server, client=bytes([at]) * 16) for at in range(3)]
+        for client in clients:
+            await client.open()
+            client.ask(1, WRITE, 0, 1 << 19, bytes(1 << 19))
+        await held.begun(3)
+        assert [False, True, True] == [client.stream.peer.paused for client in clients]
+        held.let_go()
+        for client in clients:
+            await until(lambda client=client: len(client.replies) == 2)  # type: ignore[misc]
+
+        assert not any(client.stream.peer.paused for client in clients)
+
+
+async def test_a_client_that_does_not_read_is_not_read_from() -> None:
+    """Replies that nobody takes pile up to the bound, and then the server stops taking requests."""
+    async with server_of(limits=Limits(data=1 << 20)) as server:
+        client = RawClient(server)
+        await client.open()
+        client.stream.pause()
+        asked = 0
+        while not client.stream.peer.paused:
+            client.ask(asked, READ, 0, 1 << 18)
+            asked += 1
+            await until(lambda: not client.stream.unsent)
+        assert 1 << 20 < client.stream.peer.unsent < 2 << 20
+        client.stream.resume()
+        await until(lambda: len(client.replies) == asked + 1)
+
+        assert not client.stream.peer.paused
+
+
+async def test_a_stopping_server_waits_for_its_tasks() -> None:
+    """Leaving the service ends when every request is done."""
+    disk = TaskDisk()
+    disk.gate.clear()
+
+    async def serve(entered: asyncio.Event, leave: asyncio.Event) -> None:
+        async with server_of(disk) as server:
+            client = RawClient(server)
+            await client.open()
+            client.ask(1, READ, 0, 512)
+            await disk.reading.wait()
+            entered.set()
+            await leave.wait()
+
+    entered, leave = asyncio.Event(), asyncio.Event()
+    served = asyncio.create_task(serve(entered, leave))
+    await entered.wait()
+    leave.set()
+    for _ in range(20):
+        await until(lambda: True)
+    assert not served.done()
+    disk.gate.set()
+    await served
+
+
+async def test_clients_are_remembered_within_bounds() -> None:
+    """The attempts of clients that have gone take bounded memory, the longest gone forgotten first."""
+
+    class Gone:
+        attempt = 1
+
+        def supersede(self) -> None:
+            """Nothing to end."""
+
+        async def finished(self) -> None:
+            """It is."""
+
+    attempts = Attempts()
+    for number in range(MOST_CLIENTS + 10):
+        session = Gone()
+        await attempts.enter(number.to_bytes(16, "big"), "d", session)
+        attempts.leave(number.to_bytes(16, "big"), "d", session)
+
+    assert MOST_CLIENTS == len(attempts._last)
+    await attempts.enter((0).to_bytes(16, "big"), "d", Gone())
+
+
+def test_a_budget_wakes_those_that_wait() -> None:
+    """Half of it must be free before anybody goes on."""
+
+    class Waiter:
+        woken = 0
+
+        def go_on(self) -> None:
+            self.woken += 1
+
+    budget, waiter = Budget(100), Waiter()
+    budget.take(120)
+    budget.wait(waiter)
+    budget.give(60)
+    assert (0, False) == (waiter.woken, budget.full)
+    budget.give(20)
+    budget.give(20)
+
+    assert 1 == waiter.woken
