@@ -52,13 +52,13 @@ def text(record: Record) -> str:
 
 def _group(record: Record, group: str, cases: Sequence[Case], image: str) -> list[str]:
     unit = "Requests a second" if cases[0].counts_requests else "MB/s"
-    parts = [f"## {group}", f"![{unit}, by case and subject]({image})"]
-    parts += ["### Throughput", f"{unit}.", _table(record, cases, _throughput)]
+    parts = [f"### {group}", f"![{unit}, by case and subject]({image})"]
+    parts += ["#### Throughput", f"{unit}.", _table(record, cases, _throughput)]
     if len(record.subjects) > 1:
         parts += [_ratio_table(record, subject, cases) for subject in record.subjects if subject.ours]
-    parts += ["### Latency", _LATENCY, _table(record, cases, _latency)]
-    parts += ["### Processor time", _PROCESSOR, _table(record, cases, _processor)]
-    parts += ["### Peak memory", _MEMORY, _table(record, cases, _memory)]
+    parts += ["#### Latency", _LATENCY, _table(record, cases, _latency)]
+    parts += ["#### Processor time", _PROCESSOR, _table(record, cases, _processor)]
+    parts += ["#### Peak memory", _MEMORY, _table(record, cases, _memory)]
     return parts
 
 

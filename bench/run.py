@@ -18,7 +18,6 @@ from bench.usage import Usage
 
 Say = Callable[[str], None]
 """Takes lines for people."""
-Turn = tuple[Case, Subject, Target]
 
 
 def measure(record: Record, subjects: Sequence[Subject], rounds: int, say: Say, keep: Callable[[], None]) -> None:
@@ -35,34 +34,39 @@ def measure(record: Record, subjects: Sequence[Subject], rounds: int, say: Say, 
             targets[subject.name] = subject.start(directory, record.size)
             subject.fill(targets[subject.name])
             record.costs += subject.costs()
-        turns = _possible(record, subjects, targets, say)
+        lacking = _lacking(record, subjects, targets, say)
         for number in range(1, rounds + 1):
-            record.runs += [_turn(record, number, turn, say) for turn in turns]
+            record.runs += [
+                _turn(record, number, case, subject, targets[subject.name], say)
+                for case, subject in turns(subjects, record.cases, number)
+                if (case.name, subject.name) not in lacking
+            ]
             record.rounds = number
             keep()
 
 
-def turns(subjects: Sequence[Subject], cases: Sequence[Case]) -> list[tuple[Case, Subject]]:
-    """(case, subject) in the order of a round: neighbours in time are what is compared."""
-    return [(case, subject) for case in cases for subject in subjects]
+def turns(subjects: Sequence[Subject], cases: Sequence[Case], number: int) -> list[tuple[Case, Subject]]:
+    """(case, subject) in the order of a round: neighbours in time are what is compared, and who is first changes from
+    round to round.
+    """
+    first = (number - 1) % len(subjects)
+    return [(case, subject) for case in cases for subject in (*subjects[first:], *subjects[:first])]
 
 
-def _possible(record: Record, subjects: Sequence[Subject], targets: dict[str, Target], say: Say) -> list[Turn]:
-    """The turns of a round, without those that a subject cannot take; they get a note."""
-    found = []
-    for case, subject in turns(subjects, record.cases):
-        target = targets[subject.name]
-        lacks = subject.lacks(case, target)
-        if lacks:
-            record.notes.append(f"{subject.title} was not measured in “{case.title}”: {lacks}.")
-            say(record.notes[-1])
-        else:
-            found.append((case, subject, target))
+def _lacking(record: Record, subjects: Sequence[Subject], targets: dict[str, Target], say: Say) -> set[tuple[str, str]]:
+    """The (case, subject) that cannot be measured; the record gets a note for each."""
+    found = set()
+    for case in record.cases:
+        for subject in subjects:
+            lacks = subject.lacks(case, targets[subject.name])
+            if lacks:
+                found.add((case.name, subject.name))
+                record.notes.append(f"{subject.title} was not measured in “{case.title}”: {lacks}.")
+                say(record.notes[-1])
     return found
 
 
-def _turn(record: Record, number: int, turn: Turn, say: Say) -> Run:
-    case, subject, target = turn
+def _turn(record: Record, number: int, case: Case, subject: Subject, target: Target, say: Say) -> Run:
     figures = _watched(record, subject, case, target)
     speed = f"{figures.iops:>9,.0f} IOPS {figures.bytes_per_second / 1e6:>7,.0f} MB/s"
     say(f"round {number}  {case.name:<22} {subject.name:<16} {speed}")
