@@ -100,7 +100,10 @@ def bench(
 def _new_record(
     part: Literal["comparison", "scale"], subjects: list[Subject], cases: list[Case], seconds: float, size: int
 ) -> Record:
-    """A record without rounds.  Subjects whose programs are not installed are left out, with a note."""
+    """A record without rounds.  Subjects whose programs are not installed are taken out of `subjects`, with a note.
+
+    Raises `BenchError` when none is left.
+    """
     record = Record(
         part=part,
         command=shlex.join(["./dev", "bench", *sys.argv[1:]]),
@@ -120,6 +123,8 @@ def _new_record(
             subjects.remove(subject)
         else:
             record.subjects.append(SubjectFacts(subject.name, subject.title, subject.ours))
+    if not subjects:
+        raise BenchError("no subject is left to measure; install what is missing")
     return record
 
 

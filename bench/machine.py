@@ -15,13 +15,14 @@ from g2disk.units import format_size
 
 
 def describe() -> dict[str, str]:
-    """What to know about figures from this machine, by name.  Raises `BenchError` where nbdkit or fio is missing."""
+    """What to know about figures from this machine, by name.  Raises `BenchError` where a program is missing."""
     return {
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
         "memory": format_size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
         "kernel": f"{platform.system()} {platform.release()}",
         "nbdkit": f"{_program('nbdkit')}, built with Python {_embedded_python()}",
         "fio": _program("fio"),
+        "libnbd": _program("nbdinfo"),
         "qemu-nbd": _program("qemu-nbd", "none"),
         "nbd-server": _program("nbd-server", "none"),
         "Python": platform.python_version(),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from bench import __main__ as command_line
 from bench import fio, page, plot, report, scale_report, usage
 from bench.cases import CASES, FOUR_CONNECTIONS, KIB, SCALE_CASES, Case
 from bench.errors import BenchError
@@ -306,6 +307,26 @@ def test_four_connections_are_not_measured_where_they_are_not_offered(tmp_path: 
 
     assert ["nbdkit-memory"] == [one.subject for one in made.runs]
     assert "single was not measured" in made.notes[0]
+
+
+class NotInstalled(NbdkitMemory):
+    """Needs what no machine has."""
+
+    name = title = "exotic"
+    programs = ("no-such-program",)
+
+
+def test_subjects_whose_programs_are_missing_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """With a note in the record and on standard error; without any subject there is nothing to measure."""
+    subjects: list[Subject] = [NotInstalled(), NbdkitMemory()]
+
+    made = command_line._new_record("comparison", subjects, list(CASES[:1]), 1.0, 1 << 20)
+
+    assert ["nbdkit-memory"] == [subject.name for subject in made.subjects] == [subject.name for subject in subjects]
+    assert ["exotic was left out: no-such-program is not installed."] == made.notes
+    assert made.notes[0] in capsys.readouterr().err
+    with pytest.raises(BenchError, match="no subject is left"):
+        command_line._new_record("comparison", [NotInstalled()], list(CASES[:1]), 1.0, 1 << 20)
 
 
 def test_nbd_server_is_measured_with_its_children_and_leaves_none() -> None:
