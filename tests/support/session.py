@@ -118,7 +118,7 @@ async def server_of(disk: Disk | None = None, limits: Limits | None = None) -> A
 
 async def remote(server: Server, streams: Streams | None = None) -> RemoteDisk:
     """A client of it."""
-    return await RemoteDisk.open(streams or server.streams, "")  # type: ignore[arg-type]
+    return await RemoteDisk.open(streams or server.streams, "")
 
 
 async def submitted(disk: Disk, requests: list[Request]) -> list[Request]:

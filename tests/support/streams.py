@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from g2disk.disk import Buffer
 from g2disk.errors import Unavailable
+from g2disk.remote.connection import Connection
+from g2disk.remote.session_codec import SESSION_PATH
 from g2disk.remote.stream import MessageHandler, MessageStream, Status
 
 Serve = Callable[[MessageStream, Mapping[str, str]], MessageHandler]
@@ -107,24 +109,22 @@ class ServerEnd(End):
         self.peer.handler.ended(status)
 
 
-class Streams:
-    """A server that is reached without a network: `stream` is that of a `Connection`."""
+class Streams(Connection):
+    """A connection without a network."""
 
-    endpoint = "memory"
-
-    def __init__(self, serve: Serve | None, timeout: float = 20) -> None:
+    def __init__(self, serve: Serve | None) -> None:
+        super().__init__("unix:memory", 20)
         self.serve = serve
         """None: the server is away."""
-        self.timeout = timeout
         self.opened: list[ClientEnd] = []
         """The client's end of every stream, in order."""
         self.tries = 0
 
     async def stream(self, path: str, handler: MessageHandler, *, wait: bool = True) -> MessageStream:
-        assert path == "/g2disk.v1.Disk/Session"
+        assert path == SESSION_PATH
         self.tries += 1
         if self.serve is None:
-            raise Unavailable("the server is away")
+            raise Unavailable(f"cannot reach {self.endpoint}: it is away")
         return self.connect(handler)
 
     def connect(self, handler: MessageHandler) -> ClientEnd:

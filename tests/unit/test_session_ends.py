@@ -204,7 +204,7 @@ async def test_writes_in_flight_fail_when_the_stream_breaks() -> None:
         write = asyncio.create_task(disk.write(0, b"abc"))
         await held.begun()
         server.streams.opened[0].cut()
-        with pytest.raises(Unavailable, match="the wire was cut"):
+        with pytest.raises(Unavailable, match="did not do Session: the wire was cut"):
             await write
         held.let_go()
         await disk.write(0, b"xyz")
@@ -339,7 +339,7 @@ async def test_another_instance_with_unflushed_writes_ends_the_disk() -> None:
 
 @pytest.mark.parametrize("flushed", [True, False])
 async def test_another_instance_inside_a_session_is_compared(flushed: bool) -> None:
-    """A flush that another instance answers than the writes before it raises Fenced; one with nothing to lose does not."""
+    """A flush that another instance answers than the writes before it raises Fenced, if there is something to lose."""
     memory = MemoryDisk(SIZE)
     async with server_of(memory) as server:
         disk = await remote(server)

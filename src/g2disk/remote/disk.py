@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.disk.identity import new_identity
@@ -213,10 +213,7 @@ class RemoteDisk(Disk):
 
     async def _open_session(self, name: str, wait: bool) -> None:
         client = bytes.fromhex(new_identity().replace("-", ""))
-        if not hasattr(self._connection, "stream"):  # until the new channel is there
-            raise UnknownMethod("no streams")
-        streams: Any = self._connection
-        session = Session(streams, self, client)
+        session = Session(self._connection, self, client)
         await session.open(name, wait=wait)
         self._way = self._session = session
 

@@ -14,12 +14,11 @@ import random
 from collections.abc import Iterable
 from typing import Protocol
 
-from g2disk.clock import Clock, SystemClock
 from g2disk.disk.disk import Done
 from g2disk.errors import Corrupt, DiskError, Fenced, Unavailable
+from g2disk.remote.connection import Connection
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.session_codec import (
-    SESSION_PATH,
     ReplyDecoder,
     ReplyMessage,
     RequestHead,
@@ -27,7 +26,9 @@ from g2disk.remote.session_codec import (
     request_prefix,
 )
 from g2disk.remote.session_flight import Bounds, Entry, Flight, Submission
-from g2disk.remote.session_stream import SessionStream, Streams
+from g2disk.remote.session_stream import SessionStream
+from g2disk.remote.status import StatusCode
+from g2disk.remote.stream import Status
 from g2disk.request import CACHE, EXTENTS, FLUSH, OPERATIONS, READ, Request
 from g2disk.units import MIB
 
@@ -62,10 +63,9 @@ class Owner(Protocol):
 class Session:
     """Made by `Session.open`."""
 
-    def __init__(self, streams: Streams, owner: Owner, client: bytes, clock: Clock | None = None) -> None:
-        self._streams = streams
+    def __init__(self, connection: Connection, owner: Owner, client: bytes) -> None:
+        self._connection = connection
         self._owner = owner
-        self._clock = clock or SystemClock()
         self._random = random.Random(client)  # noqa: S311  jitter is no secret
         self._loop = asyncio.get_running_loop()
         self._flight = Flight()
@@ -89,7 +89,7 @@ class Session:
 
     def submit(self, requests: list[Request], done: Done) -> None:
         """Send these requests, each within the bounds; they are reported to `done` when they are answered or failed."""
-        self._flight.add(requests, Submission(done, self._loop.time() + self._streams.timeout))
+        self._flight.add(requests, Submission(done, self._loop.time() + self._connection.timeout))
         if self._looking is None:
             self._looking = self._loop.call_later(_LOOKS, self._look)
         if self._stream is None:
@@ -127,7 +127,7 @@ class Session:
         if self._stream is not None:
             self._stream.abort()
             self._stream = None
-        error = Unavailable(f"the connection to {self._streams.endpoint} was closed")
+        error = Unavailable(f"the connection to {self._connection.endpoint} was closed")
         self._fail([*self._flight.broke(), *self._take_waiting()], error)
 
     def message(self, data: memoryview) -> None:
@@ -150,7 +150,7 @@ class Session:
 
     def broken(self, error: DiskError) -> None:
         """The session ended."""
-        log.info("! session with %s: %s", self._streams.endpoint, error)
+        log.info("! session with %s: %s", self._connection.endpoint, error)
         self._stream = None
         entries = self._flight.broke()
         if isinstance(error, Fenced):
@@ -177,7 +177,7 @@ class Session:
 
     def _reopen(self) -> None:
         if self._closed:
-            error = Unavailable(f"the connection to {self._streams.endpoint} was closed")
+            error = Unavailable(f"the connection to {self._connection.endpoint} was closed")
             self._fail(self._take_waiting(), error)
         elif self._opening is None:
             self._opening = self._loop.create_task(self._open_again())
@@ -189,8 +189,8 @@ class Session:
                 try:
                     await self._open(wait=True)
                 except Unavailable as error:
-                    log.info("= no session with %s: %s", self._streams.endpoint, error)
-                    await self._clock.sleep(pause * (0.5 + self._random.random() / 2))
+                    log.info("= no session with %s: %s", self._connection.endpoint, error)
+                    await self._connection.clock.sleep(pause * (0.5 + self._random.random() / 2))
                     pause = min(2 * pause, _LONGEST_PAUSE)
                 except DiskError as error:
                     if isinstance(error, Fenced):
@@ -205,21 +205,18 @@ class Session:
         """Open the next session, and go on in it with what waits."""
         head = self._head
         head = self._head = RequestHead(head.client, head.attempt + 1, head.disk, head.identity)
-        stream = SessionStream(self, self._streams.endpoint)
+        stream = SessionStream(self, self._connection)
         decoder = ReplyDecoder()
         try:
-            async with asyncio.timeout(self._streams.timeout):
-                await stream.connect(self._streams, SESSION_PATH, wait)
+            async with asyncio.timeout(self._connection.timeout):
+                await stream.connect(wait)
                 stream.send(encode_open(request_prefix(head), _WANTED))
                 reply = decoder.decode(await stream.first())
             self._begin(reply, decoder)
             stream.begin()
         except TimeoutError:
             stream.abort()
-            raise Unavailable(
-                f"the server at {self._streams.endpoint} did not open a session within {self._streams.timeout:g} s; "
-                "see whether it runs and is not stuck"
-            ) from None
+            raise self._connection.error(Status(StatusCode.DEADLINE_EXCEEDED), "Session") from None
         except BaseException:
             stream.abort()
             raise
@@ -229,7 +226,7 @@ class Session:
     def _begin(self, reply: ReplyMessage, decoder: ReplyDecoder) -> None:
         opened, head = reply.opened, self._head
         if opened is None or len(reply.ids) or len(reply.payload) or reply.head.attempt != head.attempt:
-            raise Corrupt(f"the first reply of {self._streams.endpoint} opens no session; the server is broken")
+            raise Corrupt(f"the first reply of {self._connection.endpoint} opens no session; the server is broken")
         said = opened.description
         bounds = Bounds(
             min(opened.maximum_in_flight_requests, WANTED.requests),
@@ -238,7 +235,9 @@ class Session:
         )
         block = said.minimum_block or 1
         if not bounds.requests or bounds.data < block or bounds.message < block + MARGIN:
-            raise Corrupt(f"the bounds of a session with {self._streams.endpoint} are too small; the server is broken")
+            raise Corrupt(
+                f"the bounds of sessions with {self._connection.endpoint} are too small; the server is broken"
+            )
         self._owner.described(said, bounds)
         self._head = RequestHead(head.client, head.attempt, said.disk, said.identity)
         self._flight.begin(self._head, bounds, decoder)
@@ -246,8 +245,8 @@ class Session:
     def _look(self) -> None:
         """Fail what has waited too long."""
         self._looking = None
-        where = f"the server at {self._streams.endpoint}"
-        seconds = f"{self._streams.timeout:g} s"
+        where = f"the server at {self._connection.endpoint}"
+        seconds = f"{self._connection.timeout:g} s"
         waited, sent = self._flight.overdue(self._loop.time())
         self._fail(waited, Unavailable(f"{where} could not be reached for {seconds}; see whether it runs"))
         # What a broken stream has not sent yet may not be looked at any more when its request is done.

@@ -8,19 +8,10 @@ from typing import Protocol
 
 from g2disk.disk import Buffer
 from g2disk.errors import DiskError
-from g2disk.remote.session_status import error_of
-from g2disk.remote.stream import MessageHandler, MessageStream, Status
-
-
-class Streams(Protocol):
-    """What opens streams to a server: a `Connection`."""
-
-    endpoint: str
-    timeout: float
-    """Seconds that a request may wait for the server."""
-
-    async def stream(self, path: str, handler: MessageHandler, *, wait: bool) -> MessageStream:
-        """A new stream; without `wait`, a server that is away is `Unavailable` at once."""
+from g2disk.remote.connection import Connection
+from g2disk.remote.session_codec import SESSION_PATH
+from g2disk.remote.status import StatusCode
+from g2disk.remote.stream import MessageStream, Status
 
 
 class Listener(Protocol):
@@ -36,9 +27,9 @@ class Listener(Protocol):
 class SessionStream:
     """A `MessageHandler`.  Its first message is for `first`, all later ones are for the listener."""
 
-    def __init__(self, listener: Listener, endpoint: str) -> None:
+    def __init__(self, listener: Listener, connection: Connection) -> None:
         self._listener = listener
-        self._endpoint = endpoint
+        self._connection = connection
         self._stream: MessageStream | None = None
         self._over = False
         self._first: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
@@ -46,9 +37,9 @@ class SessionStream:
         """The listener is to be told."""
         self._failure: DiskError | None = None
 
-    async def connect(self, streams: Streams, path: str, wait: bool) -> None:
-        """Open the stream."""
-        self._stream = await streams.stream(path, self, wait=wait)
+    async def connect(self, wait: bool) -> None:
+        """Open the stream; see `Connection.stream`."""
+        self._stream = await self._connection.stream(SESSION_PATH, self, wait=wait)
 
     async def first(self) -> memoryview:
         """The first message.  Raises what the server ended the stream with instead."""
@@ -86,7 +77,7 @@ class SessionStream:
         elif self._begun:
             self._listener.message(data)
         else:
-            self._end(Status(13, "the server answered requests that were not sent; it is broken"))
+            self._end(Status(StatusCode.INTERNAL, "the server answered requests that were not sent; it is broken"))
 
     def drained(self) -> None:
         """See `MessageHandler`."""
@@ -98,7 +89,7 @@ class SessionStream:
 
     def _end(self, status: Status) -> None:
         self._over = True
-        self._failure = error_of(status, self._endpoint)
+        self._failure = self._connection.error(status, "Session")
         if not self._first.done():
             self._first.set_exception(self._failure)
         elif self._begun:

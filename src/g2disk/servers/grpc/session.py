@@ -24,12 +24,12 @@ from g2disk.remote.session_codec import (
     encode_opened,
     reply_prefix,
 )
+from g2disk.remote.status import StatusCode, status_of
 from g2disk.remote.stream import MessageStream, Status
 from g2disk.request import WRITE, Request
 from g2disk.servers.grpc.disk_service import describe
 from g2disk.servers.grpc.session_batches import MARGIN, replies_to, requests_of
 from g2disk.servers.grpc.session_shared import Limits, Shared
-from g2disk.servers.grpc.session_status import OK, RESOURCE_EXHAUSTED, status_of
 from g2disk.units import MIB
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class ServerSession:
             else:
                 self._take(message)
         except _TooMuch as error:
-            self._end(replace(status_of(error), code=RESOURCE_EXHAUSTED))
+            self._end(replace(status_of(error), code=StatusCode.RESOURCE_EXHAUSTED))
         except Fenced as error:
             self._end(status_of(error))
         except DiskError as error:
@@ -95,8 +95,8 @@ class ServerSession:
 
     def ended(self, status: Status) -> None:
         """See `MessageHandler`."""
-        if status.code == 0:
-            self._last = self._last or Status(OK)
+        if status.code == StatusCode.OK:
+            self._last = self._last or Status(StatusCode.OK)
         else:
             self._mute = True
         self._look_whether_over()
@@ -244,13 +244,22 @@ class ServerSession:
 
     def _answer(self) -> None:
         requests, self._answered = self._answered, []
+        if any(type(request.error) is NotFound for request in requests):
+            self._spawn(self._answer_checked(requests))
+        else:
+            self._reply(requests)
+
+    async def _answer_checked(self, requests: list[Request]) -> None:
+        """Answer, unless the disk is no longer what it was."""
+        await self._check_disk()
+        self._reply(requests)
+
+    def _reply(self, requests: list[Request]) -> None:
         if not self._mute:
             self._look_at_disk()
         if not self._mute:
             for parts in replies_to(self._prefix, requests, self._most):
                 self._stream.send(parts)
-            if any(type(request.error) is NotFound for request in requests):
-                self._spawn(self._check_disk())
         self._settle(requests)
 
     def _settle(self, requests: list[Request]) -> None:

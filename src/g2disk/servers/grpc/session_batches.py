@@ -16,8 +16,8 @@ from g2disk.request import CACHE, EXTENTS, FAST, FLUSH, FUA, KEEP_ALLOCATED, REA
 MARGIN = 4096
 """Bytes that a message may have around its largest piece of data."""
 
-LONGEST_ERROR = 600
-"""Characters of an error's message."""
+_LONGEST = 600
+"""Characters of an error's message, as in a status."""
 
 _HOLE, _ZERO = 1, 2
 _MOST_EXTENTS = 32768
@@ -102,14 +102,11 @@ def replies_to(prefix: bytes, requests: Sequence[Request], most: int) -> Iterato
     yield encode_replies(prefix, ids, lengths, payload, errors)
 
 
-def shortened(text: str) -> str:
-    """An error's message, no longer than messages may be."""
-    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"
-
-
 def _error(number: int, error: DiskError) -> disk_pb2.SessionError:
-    kind = kind_of_error(error).__name__
-    return disk_pb2.SessionError(id=number, kind=kind, errno=error.errno, message=shortened(str(error)))
+    kind, message = kind_of_error(error).__name__, str(error)
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST - 1]}…"
+    return disk_pb2.SessionError(id=number, kind=kind, errno=error.errno, message=message)
 
 
 def _extents(found: list[Extent], most: int) -> bytes:
