@@ -44,8 +44,8 @@ class Http2Connection:
     def filled(self, count: int) -> list[Event]:
         """`count` bytes were received into what `writable` gave: what they say.
 
-        Raises `Http2Error` when the peer broke the protocol.  Then send what `data_to_send` returns (it tells the peer
-        why), close the socket, and call `eof` for the streams that were open.
+        Raises `Http2Error` when the peer broke the protocol; what it said just before is lost with it.  Then send what
+        `data_to_send` returns (it tells the peer why), close the socket, and call `eof` for the streams that were open.
         """
         events: list[Event] = []
         if self._failure:

@@ -20,6 +20,8 @@ MOST_BLOCK = 64 * KIB
 a list that is only somewhat too large costs its stream alone."""
 
 _REMEMBERED = 16
+_USUAL_LENGTH = 128
+"""Bytes of a value that may come again; longer ones are not worth their memory."""
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _NOT_IN_VALUES = re.compile(r"[\0\r\n]")
@@ -52,7 +54,10 @@ class HeaderEncoder:
 
     def encode(self, headers: Sequence[tuple[str, str]]) -> bytes:
         """One block."""
-        fields = [_encode_field(name, value) for name, value in headers]
+        fields = [
+            _encode_usual_field(name, value) if len(value) <= _USUAL_LENGTH else _encode_field(name, value)
+            for name, value in headers
+        ]
         if not self._said_no_table:
             self._said_no_table = True
             fields.insert(0, b"\x20")
@@ -101,10 +106,12 @@ def _text(data: str | bytes) -> str:
     return data if isinstance(data, str) else data.decode("utf-8", "replace")
 
 
-@lru_cache(1024)
 def _encode_field(name: str, value: str) -> bytes:
     """A field from the static table, or a literal that stays out of the dynamic one (RFC 7541, section 6.2.2)."""
     return _INDEXED.get((name, value)) or b"\x00" + _encode_string(name) + _encode_string(value)
+
+
+_encode_usual_field = lru_cache(1024)(_encode_field)
 
 
 def _encode_string(text: str) -> bytes:

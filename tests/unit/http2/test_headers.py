@@ -85,6 +85,18 @@ def test_large_headers_are_continued() -> None:
     assert frames.reset(stream, errors.PROTOCOL_ERROR) == wire.sent(server)
 
 
+@pytest.mark.parametrize("size", [1, 9, 10, 11, 20, 21])
+def test_the_last_frame_of_a_block_says_so(size: int) -> None:
+    """END_HEADERS stands on one frame, the last, also where the block fills its frames exactly."""
+    found = wire.parsed(frames.header_block(7, bytes(range(size)), ended=True, most=10))
+
+    assert bytes(range(size)) == b"".join(payload for _, _, _, payload in found)
+    assert [frames.END_HEADERS] == [
+        flags & frames.END_HEADERS for _, flags, _, _ in found if flags & frames.END_HEADERS
+    ]
+    assert frames.END_HEADERS & found[-1][1]
+
+
 def test_a_changed_table_size_is_answered_in_the_next_block() -> None:
     """A peer that makes its table smaller is told that we keep to it (RFC 7541, section 4.2)."""
     client = wire.foreign_server()

@@ -219,6 +219,17 @@ def test_header_blocks_are_bounded(size: int) -> None:
     assert errors.ENHANCE_YOUR_CALM == ends_connection(wire.foreign_client(), raw)
 
 
+def test_header_blocks_are_bounded_one_by_one() -> None:
+    """However many blocks are continued, each of them may be as long as one may be."""
+    server = wire.foreign_client()
+    block = wire.block([*REQUEST, ("a", "x" * 14_000)])
+    for stream in range(1, 21, 2):
+        raw = frames.frame(frames.HEADERS, 0, stream, block[:7000])
+        raw += frames.frame(frames.CONTINUATION, frames.END_HEADERS, stream, block[7000:])
+
+        assert 1 == len(feed(server, raw))
+
+
 @pytest.mark.parametrize("kind", [frames.HEADERS, frames.SETTINGS, frames.GOAWAY])
 def test_frames_that_must_be_small_are_refused_by_their_header(kind: int) -> None:
     """No memory is taken for a HEADERS frame of 16 MiB."""
