@@ -20,7 +20,7 @@ from g2disk.http2.events import (
     StreamEnded,
     StreamReset,
 )
-from g2disk.units import KIB
+from g2disk.units import KIB, MIB
 
 
 def test_a_call_goes_there_and_back() -> None:
@@ -243,6 +243,20 @@ def test_an_idle_connection_needs_little_memory() -> None:
         tracemalloc.stop()
 
     assert each < 8 * KIB
+
+
+def test_the_memory_of_a_large_frame_is_given_back() -> None:
+    """When its message is dropped, less than 5 MiB stay, however large it was."""
+    server = wire.foreign_client()
+    large = wire.request() + wire.data(1, wire.message(bytes(15 * MIB)))
+    tracemalloc.start()
+    try:
+        assert 2 == len(feed(server, large))
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 5 * MIB
 
 
 def test_connections_that_share_memory_do_not_mix_what_they_receive() -> None:
