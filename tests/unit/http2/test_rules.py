@@ -99,6 +99,7 @@ def test_frames_of_the_connection_belong_on_stream_0(kind: int) -> None:
     [
         wire.data(0, b"x"),
         wire.request(0),
+        wire.request(0, flags=0),
         frames.reset(0, 0),
         frames.frame(frames.PRIORITY, 0, 0, bytes(5)),
         frames.frame(frames.CONTINUATION, 0, 0, b""),
@@ -248,6 +249,15 @@ def test_padding_is_dropped() -> None:
 
     raw = b"\x05" + wire.message(b"hello") + bytes(5)
     assert [b"hello"] == messages(feed(server, wire.data(1, raw, frames.PADDED)))
+
+
+def test_a_block_may_begin_behind_the_frame_that_has_the_priority() -> None:
+    """HEADERS may hold nothing but a priority (section 6.2)."""
+    server = wire.foreign_client()
+    raw = frames.frame(frames.HEADERS, frames.PRIORITISED, 1, bytes(5))
+    raw += frames.frame(frames.CONTINUATION, frames.END_HEADERS, 1, wire.block(REQUEST))
+
+    assert [HeadersReceived(1, REQUEST, False)] == feed(server, raw)
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x01", b"\x05abcd"])
