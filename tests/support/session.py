@@ -136,10 +136,16 @@ async def submitted(disk: Disk, requests: list[Request]) -> list[Request]:
     return finished
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds; the event loop runs meanwhile."""
+async def turns(count: int) -> None:
+    """Let the event loop go round this many times."""
     loop = asyncio.get_running_loop()
-    while not condition():
+    for _ in range(count):
         turn: asyncio.Future[None] = loop.create_future()
         loop.call_soon(turn.set_result, None)
         await turn
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when the condition holds; the event loop runs meanwhile."""
+    while not condition():
+        await turns(1)

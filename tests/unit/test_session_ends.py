@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from tests.support.session import SIZE, HeldDisk, TaskDisk, remote, server_of, submitted, until
+from tests.support.session import SIZE, HeldDisk, TaskDisk, remote, server_of, submitted, turns, until
 from tests.support.streams import Streams
 
 from g2disk.disk import Disk, DiskInfo, Extent
@@ -242,8 +242,7 @@ async def test_a_new_session_waits_for_the_requests_of_the_one_before() -> None:
             await write
         read = asyncio.create_task(disk.read(0, 3))
         await until(lambda: len(server.streams.opened) == 2)
-        for _ in range(50):
-            await until(lambda: True)
+        await turns(50)
         assert [] == server.streams.opened[1].peer.messages
         held.let_go()
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.support.session import SIZE, HeldDisk, Server, TaskDisk, server_of, until
+from tests.support.session import SIZE, HeldDisk, Server, TaskDisk, server_of, turns, until
 from tests.support.streams import ClientEnd
 
 from g2disk.remote.pb import disk_pb2
@@ -312,8 +312,7 @@ async def test_a_stopping_server_waits_for_its_tasks() -> None:
     served = asyncio.create_task(serve(entered, leave))
     await entered.wait()
     leave.set()
-    for _ in range(20):
-        await until(lambda: True)
+    await turns(20)
     assert not served.done()
     disk.gate.set()
     await served
