@@ -43,6 +43,7 @@ def test_a_call_goes_there_and_back() -> None:
         *back[2:],
     ]
     assert [b"answer"] == messages(back)
+    assert (b"", b"") == (wire.sent(client), wire.sent(server))
     assert (0, 0) == (client.open_streams, server.open_streams)
 
 
