@@ -1,17 +1,23 @@
 // A ramdisk that speaks g2disk.v1, written from proto/g2disk/v1/disk.proto and nothing else.
 //
 //     node server.js [BYTES] [ADDRESS]      such as: node server.js 67108864 127.0.0.1:8080
+//
+// Two environment variables are for trying out clients: SESSION=no leaves the Session call out, and WRITE_DELAY=MS lets
+// every write take that many milliseconds.
 
 'use strict';
 
 const { randomUUID } = require('node:crypto');
-const { constants } = require('node:os');
 const path = require('node:path');
+const { setTimeout: pause } = require('node:timers/promises');
 const grpc = require('@grpc/grpc-js');
 const protoLoader = require('@grpc/proto-loader');
+const { asFailure, failure } = require('./errors');
+const { Sessions } = require('./session');
 
 const NAME = 'default';
 const size = Number(process.argv[2] ?? 64 * 1024 * 1024);
+const writeDelay = Number(process.env.WRITE_DELAY ?? 0);
 const address = process.argv[3] ?? `127.0.0.1:${process.env.PORT ?? 8080}`;
 
 if (!Number.isInteger(size) || size < 512 || size % 512 !== 0) {
@@ -24,25 +30,11 @@ const memory = Buffer.alloc(size);
 const identity = randomUUID();
 const instance = randomUUID();
 
-const KINDS = {
-  NotFound: [grpc.status.NOT_FOUND, constants.errno.ENOENT],
-  Fenced: [grpc.status.FAILED_PRECONDITION, constants.errno.ESTALE],
-  OutOfRange: [grpc.status.OUT_OF_RANGE, constants.errno.EINVAL],
-};
-
-function failure(kind, details) {
-  const [code, errno] = KINDS[kind];
-  const metadata = new grpc.Metadata();
-  metadata.set('g2disk-kind', kind);
-  metadata.set('g2disk-errno', String(errno));
-  return Object.assign(new Error(details), { code, details, metadata });
-}
-
-function checkDisk(request) {
-  if (request.disk !== '' && request.disk !== NAME) {
-    throw failure('NotFound', `there is no disk '${request.disk}'; the only one is '${NAME}'`);
+function checkDisk({ disk, identity: expected }) {
+  if (disk !== '' && disk !== NAME) {
+    throw failure('NotFound', `there is no disk '${disk}'; the only one is '${NAME}'`);
   }
-  if (request.identity !== '' && request.identity !== identity) {
+  if (expected !== '' && expected !== identity) {
     throw failure('Fenced', `'${NAME}' is another disk now, ${identity}`);
   }
 }
@@ -65,8 +57,10 @@ const methods = {
     description: `ramdisk of Node.js ${process.version}`,
   }),
   Read: ({ offset, length }) => ({ data: range(offset, length) }),
-  Write: ({ offset, data }) => {
-    range(offset, data.length).set(data);
+  Write: async ({ offset, data }) => {
+    const place = range(offset, data.length);
+    if (writeDelay > 0) await pause(writeDelay);
+    place.set(data);
     return { instance };
   },
   Flush: () => ({ instance }),
@@ -80,14 +74,19 @@ const methods = {
   },
 };
 
+async function perform(name, request) {
+  if (methods[name] === undefined) throw failure('Unsupported', `this disk cannot do ${name}`);
+  return methods[name](request);
+}
+
 // One gRPC handler a method: check which disk is meant, do the work, answer.
-function handler(work) {
-  return (call, callback) => {
+function handler(name) {
+  return async (call, callback) => {
     try {
       checkDisk(call.request);
-      callback(null, work(call.request));
+      callback(null, await perform(name, call.request));
     } catch (error) {
-      callback(error.code === undefined ? { code: grpc.status.INTERNAL, details: String(error) } : error);
+      callback(asFailure(error));
     }
   };
 }
@@ -98,11 +97,12 @@ const definition = protoLoader.loadSync('g2disk/v1/disk.proto', {
   longs: Number,
   defaults: true,
 });
+const handlers = Object.fromEntries(Object.keys(methods).map((name) => [name, handler(name)]));
+const sessions = new Sessions({ check: checkDisk, describe: methods.Describe, perform });
+if (process.env.SESSION !== 'no') handlers.Session = (call) => sessions.serve(call);
+
 const server = new grpc.Server();
-server.addService(
-  grpc.loadPackageDefinition(definition).g2disk.v1.Disk.service,
-  Object.fromEntries(Object.entries(methods).map(([name, work]) => [name, handler(work)])),
-);
+server.addService(grpc.loadPackageDefinition(definition).g2disk.v1.Disk.service, handlers);
 
 server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error) {
@@ -113,5 +113,8 @@ server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, port)
 });
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => server.tryShutdown(() => process.exit(0)));
+  process.once(signal, () => {
+    sessions.shutdown();
+    server.tryShutdown(() => process.exit(0));
+  });
 }
