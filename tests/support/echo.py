@@ -22,7 +22,8 @@ def method(name: str) -> Method[bytes, bytes]:
     return Method("test.Echo", name, bytes, bytes, bytes, bytes)
 
 
-UNARY, SLOW_READ, SLOW_WRITE, FULL = method("Unary"), method("SlowRead"), method("SlowWrite"), method("Full")
+UNARY, LARGE, FULL = method("Unary"), method("Large"), method("Full")
+SLOW_READ, SLOW_WRITE = method("SlowRead"), method("SlowWrite")
 
 
 class Echo:
@@ -63,6 +64,7 @@ class Calls:
             row(SLOW_READ, self._slow("read")),
             row(SLOW_WRITE, self._slow("write"), carried_through=True),
             row(FULL, self._full),
+            row(LARGE, self._large),
             StreamRow(STREAM, self._stream),
         ]
 
@@ -74,6 +76,10 @@ class Calls:
     @staticmethod
     async def _echo(request: bytes) -> bytes:
         return request
+
+    @staticmethod
+    async def _large(request: bytes) -> bytes:
+        return bytes(int(request))
 
     @staticmethod
     async def _full(_request: bytes) -> bytes:
