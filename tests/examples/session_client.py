@@ -56,9 +56,8 @@ class SessionClient:
     def __init__(self, channel: grpc.Channel, client: bytes = b"", attempt: int = 1) -> None:
         self.head: dict[str, Any] = {"client": client or new_client(), "attempt": attempt}
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
-        self._call: Any = channel.stream_stream("/g2disk.v1.Disk/Session", None, pb.SessionReply.FromString)(
-            iter(self._queue.get, None), timeout=PATIENCE, wait_for_ready=True
-        )
+        method: Any = channel.stream_stream("/g2disk.v1.Disk/Session", None, pb.SessionReply.FromString)
+        self._call = method(iter(self._queue.get, None), timeout=PATIENCE, wait_for_ready=True)
 
     def send_bytes(self, message: bytes) -> None:
         """Send this message, whatever it is."""

@@ -1,4 +1,4 @@
-"""The Session of the target server in Node.js does what proto/g2disk/v1/disk.proto says, asked by a plain gRPC client."""
+"""The Session of the target server in Node.js is what proto/g2disk/v1/disk.proto says, seen by a plain gRPC client."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def to(node: Server) -> Iterator[Channel]:
 
 @pytest.fixture(scope="module")
 def slow_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose writes take 0.3 s before they change anything."""
-    with node_server(tmp_path_factory.mktemp("slow"), env={"WRITE_DELAY": "300"}) as server:
+    """A server whose writes take 1 s before they change anything."""
+    with node_server(tmp_path_factory.mktemp("slow"), env={"WRITE_DELAY": "1000"}) as server:
         yield server
 
 
@@ -388,7 +388,7 @@ def test_a_client_may_leave_without_a_request(to: Channel, opened: bool) -> None
 
 def test_a_server_that_shuts_down_answers_what_is_in_flight(tmp_path: Path) -> None:
     """Then it ends all sessions with Unavailable, and exits with 0."""
-    with node_server(tmp_path, env={"WRITE_DELAY": "300"}) as server, channel_to(server.endpoint) as channel:
+    with node_server(tmp_path, env={"WRITE_DELAY": "1000"}) as server, channel_to(server.endpoint) as channel:
         busy, idle = channel.opened(), channel.opened()
         busy.ask(write(1, 0, b"x"), Ask(2, READ, 0, 1))
         assert busy.answers(1).data.keys() == {2}

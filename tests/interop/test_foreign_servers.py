@@ -41,13 +41,24 @@ class Foreign:
         return f"nbd+unix:///?socket={self.socket}"
 
 
-@pytest.fixture(scope="module", params=["node", "reference"])
+PROTOCOLS = {
+    "sessions": "g2disk.v1 in sessions",
+    "calls": "g2disk.v1, a call for each request",
+    "reference": "the reference protocol",
+}
+
+
+@pytest.fixture(scope="module", params=list(PROTOCOLS))
 def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
-    """Node.js with g2disk.v1, and Python's plain grpc with the reference protocol."""
+    """Node.js with g2disk.v1, with and without Session, and Python's plain grpc with the reference protocol."""
     directory = tmp_path_factory.mktemp(request.param)
-    if request.param == "node":
-        with node_server(directory, SIZE) as server, nbdkit(directory, f"endpoint={server.endpoint}") as (socket, _):
-            yield Foreign("node", server.endpoint, socket)
+    if request.param != "reference":
+        env = {"SESSION": "no"} if request.param == "calls" else {}
+        with (
+            node_server(directory, SIZE, env=env) as server,
+            nbdkit(directory, f"endpoint={server.endpoint}") as (socket, _),
+        ):
+            yield Foreign(request.param, server.endpoint, socket)
     else:
         generate(directory)
         with (
@@ -60,6 +71,18 @@ def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def tool(*command: str | Path) -> bytes:
     """Run one of libnbd's tools; what it printed."""
     return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, timeout=50).stdout
+
+
+async def test_the_best_protocol_is_spoken(foreign: Foreign, caplog: pytest.LogCaptureFixture) -> None:
+    """Sessions, else a call for each request, else the reference protocol; a line of the log says which."""
+    caplog.set_level("INFO", "g2disk.remote.negotiation")
+    connection = Connection(foreign.endpoint, timeout=20)
+    try:
+        await open_remote_disk(connection)
+    finally:
+        await connection.close()
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "g2disk.remote.negotiation"]
+    assert line.startswith(f"= {foreign.endpoint} speaks {PROTOCOLS[foreign.kind]}")
 
 
 async def test_the_remote_disk_keeps_every_promise(foreign: Foreign) -> None:
@@ -80,7 +103,7 @@ def test_nbdinfo_sees_what_the_server_can_do(foreign: Foreign) -> None:
     """Capabilities that the server's protocol has are advertised, and no other."""
     (export,) = json.loads(tool("nbdinfo", "--json", foreign.uri))["exports"]
     names = ("can_flush", "can_fua", "can_trim", "can_fast_zero", "can_multi_conn", "is_read_only")
-    full = foreign.kind == "node"
+    full = foreign.kind != "reference"
     assert export["export-size"] == SIZE
     assert {name: export[name] for name in names} == {name: full and name != "is_read_only" for name in names}
 
