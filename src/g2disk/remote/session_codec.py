@@ -12,26 +12,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from struct import Struct
 from typing import Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from g2disk.errors import Corrupt
 from g2disk.remote.pb import disk_pb2
+from g2disk.remote.session_wire import (
+    NO_DATA,
+    column_length,
+    payload_at,
+    reply_format,
+    reply_tags,
+    request_format,
+    request_tags,
+    varint,
+)
 
 Data = bytes | bytearray | memoryview
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 SESSION_PATH = "/g2disk.v1.Disk/Session"
 """As gRPC names the call."""
-
-_NO_DATA = memoryview(b"")
-_PAYLOAD = 15 << 3 | 2
-
-_MOST_AT_ONCE = 4096
-"""Requests in a message that `struct` takes apart; beyond that a format of its own for each number costs memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class RequestMessage:
     operations: Sequence[int] = ()
     offsets: Sequence[int] = ()
     lengths: Sequence[int] = ()
-    payload: memoryview = _NO_DATA
+    payload: memoryview = NO_DATA
     open: disk_pb2.SessionOpen | None = None
 
 
@@ -73,7 +75,7 @@ class ReplyMessage:
     head: ReplyHead
     ids: Sequence[int] = ()
     lengths: Sequence[int] = ()
-    payload: memoryview = _NO_DATA
+    payload: memoryview = NO_DATA
     errors: Sequence[disk_pb2.SessionError] = field(default=())
     opened: disk_pb2.SessionOpened | None = None
 
@@ -106,8 +108,8 @@ def encode_requests(
     """
     columns = b""
     if ids:
-        ids_at, operations_at, offsets_at, lengths_at = _request_tags(len(ids))
-        columns = _request_format(len(ids)).pack(
+        ids_at, operations_at, offsets_at, lengths_at = request_tags(len(ids))
+        columns = request_format(len(ids)).pack(
             ids_at, *ids, operations_at, *operations, offsets_at, *offsets, lengths_at, *lengths
         )
     return _parts(prefix + columns, payload)
@@ -123,8 +125,8 @@ def encode_replies(
     """A SessionReply in parts to be joined, as in `encode_requests`."""
     columns = b""
     if ids:
-        ids_at, lengths_at = _reply_tags(len(ids))
-        columns = _reply_format(len(ids)).pack(ids_at, *ids, lengths_at, *lengths)
+        ids_at, lengths_at = reply_tags(len(ids))
+        columns = reply_format(len(ids)).pack(ids_at, *ids, lengths_at, *lengths)
     if errors:
         columns += disk_pb2.SessionReply(errors=errors).SerializeToString(deterministic=True)
     return _parts(prefix + columns, payload)
@@ -176,14 +178,14 @@ class RequestDecoder(_Decoder[RequestHead]):
 
     def _columns(self, head: RequestHead, message: memoryview) -> RequestMessage | None:
         start = len(self._prefix)
-        count = _count(message, start, 6)
-        form = _request_format(count)
+        count = column_length(message, start, 6)
+        form = request_format(count)
         if not count or len(message) - start < form.size:
             return None
-        payload = _payload(message, start + form.size)
+        payload = payload_at(message, start + form.size)
         values = form.unpack_from(message, start)
         second, third, fourth = count + 1, 2 * count + 2, 3 * count + 3
-        if payload is None or (values[0], values[second], values[third], values[fourth]) != _request_tags(count):
+        if payload is None or (values[0], values[second], values[third], values[fourth]) != request_tags(count):
             return None
         return RequestMessage(
             head,
@@ -225,14 +227,14 @@ class ReplyDecoder(_Decoder[ReplyHead]):
 
     def _columns(self, head: ReplyHead, message: memoryview) -> ReplyMessage | None:
         start = len(self._prefix)
-        count = _count(message, start, 5)
-        form = _reply_format(count)
+        count = column_length(message, start, 5)
+        form = reply_format(count)
         if not count or len(message) - start < form.size:
             return None
-        payload = _payload(message, start + form.size)
+        payload = payload_at(message, start + form.size)
         values = form.unpack_from(message, start)
         second = count + 1
-        if payload is None or (values[0], values[second]) != _reply_tags(count):
+        if payload is None or (values[0], values[second]) != reply_tags(count):
             return None
         return ReplyMessage(head, values[1:second], values[second + 1 :], payload)
 
@@ -254,73 +256,7 @@ def _parts(head: bytes, payload: Sequence[Data]) -> list[Data]:
     length = sum(map(len, payload))
     if not length:
         return [head]
-    return [b"%b\x7a%b" % (head, _varint(length)), *payload]
-
-
-def _count(message: memoryview, start: int, number: int) -> int:
-    """The elements of the packed column of 32-bit numbers that begins at `start`, field `number`.
-
-    0 where there is none, or where it has more than are taken apart at once.
-    """
-    if start + 1 >= len(message) or message[start] != number << 3 | 2:
-        return 0
-    size, _ = _read_varint(message, start + 1)
-    return 0 if size % 4 or size > 4 * _MOST_AT_ONCE else size // 4
-
-
-def _payload(message: memoryview, start: int) -> memoryview | None:
-    """The payload field that is all of the message from `start` on; empty at its end, None for anything else."""
-    if start == len(message):
-        return _NO_DATA
-    if message[start] != _PAYLOAD:
-        return None
-    length, begin = _read_varint(message, start + 1)
-    return message[begin:] if length == len(message) - begin else None
-
-
-def _read_varint(message: memoryview, start: int) -> tuple[int, int]:
-    """A number of up to five bytes, and where it ends; -1 where there is none."""
-    value = 0
-    for at, byte in enumerate(message[start : start + 5]):
-        value |= (byte & 0x7F) << 7 * at
-        if byte < 0x80:
-            return value, start + at + 1
-    return -1, start
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-@lru_cache(_MOST_AT_ONCE)
-def _request_tags(count: int) -> tuple[bytes, bytes, bytes, bytes]:
-    """What stands before each column of a SessionRequest: the field's number and type, and the column's bytes."""
-    narrow, wide = _varint(4 * count), _varint(8 * count)
-    return b"\x32" + narrow, b"\x3a" + narrow, b"\x42" + wide, b"\x4a" + wide
-
-
-@lru_cache(_MOST_AT_ONCE)
-def _request_format(count: int) -> Struct:
-    ids, operations, offsets, lengths = map(len, _request_tags(count))
-    return Struct(f"<{ids}s{count}I{operations}s{count}I{offsets}s{count}Q{lengths}s{count}Q")
-
-
-@lru_cache(_MOST_AT_ONCE)
-def _reply_tags(count: int) -> tuple[bytes, bytes]:
-    """What stands before each column of a SessionReply."""
-    size = _varint(4 * count)
-    return b"\x2a" + size, b"\x32" + size
-
-
-@lru_cache(_MOST_AT_ONCE)
-def _reply_format(count: int) -> Struct:
-    ids, lengths = map(len, _reply_tags(count))
-    return Struct(f"<{ids}s{count}I{lengths}s{count}I")
+    return [b"%b\x7a%b" % (head, varint(length)), *payload]
 
 
 def _parse(kind: type[AnyMessage], message: memoryview) -> AnyMessage:

@@ -101,7 +101,9 @@ class RemoteStore(Store):
             self._disks.pop(name, None)
 
     async def close(self) -> None:
-        """End the connection."""
+        """End every session, and the connection."""
+        for disk in self._disks.values():
+            await disk.close()
         await self.connection.close()
 
     async def _follow(self, name: str) -> None:
@@ -113,12 +115,14 @@ class RemoteStore(Store):
             except Fenced:
                 if self._disks.get(name) is disk:
                     del self._disks[name]
+                await disk.close()
 
     async def _only_disk(self, name: str = "") -> DiskEntry:
         """The disk of a server without a catalogue."""
         disk = await open_remote_disk(self.connection, name)
         info = disk.info()
         named = getattr(disk, "name", "") or DEFAULT_DISK
+        await disk.close()
         return DiskEntry(named, info.size, info.identity, 0, info.read_only, info.description)
 
 

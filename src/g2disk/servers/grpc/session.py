@@ -12,24 +12,18 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from g2disk.disk import MAXIMUM_REQUEST, Disk
+from g2disk.disk import MAXIMUM_REQUEST
 from g2disk.disk.perform import perform
 from g2disk.errors import DiskError, Fenced, Internal, Invalid, NotFound, Unavailable
 from g2disk.remote.pb import disk_pb2
-from g2disk.remote.session_codec import (
-    ReplyHead,
-    RequestDecoder,
-    RequestHead,
-    RequestMessage,
-    encode_opened,
-    reply_prefix,
-)
+from g2disk.remote.session_codec import RequestDecoder, RequestHead, RequestMessage, encode_opened
 from g2disk.remote.status import StatusCode, status_of
 from g2disk.remote.stream import MessageStream, Status
 from g2disk.request import WRITE, Request
 from g2disk.servers.grpc.disk_service import describe
 from g2disk.servers.grpc.session_batches import MARGIN, replies_to, requests_of
-from g2disk.servers.grpc.session_shared import Limits, Shared
+from g2disk.servers.grpc.session_disk import SessionDisk
+from g2disk.servers.grpc.session_shared import Shared, TooMuch
 from g2disk.units import MIB
 
 log = logging.getLogger(__name__)
@@ -53,10 +47,7 @@ class ServerSession:
         """What every message must say first; None until the session is open."""
         self._client = RequestHead(b"", 0)
         """Who opened, or is opening; no attempt is 0."""
-        self._disk: Disk = Disk()
-        self._said: ReplyHead | None = None
-        """What every reply says first, and its bytes."""
-        self._prefix = b""
+        self._served: SessionDisk
         self._limits = shared.limits
         self._most = _DEFAULT_MESSAGE
         """Bytes of a reply message."""
@@ -82,7 +73,7 @@ class ServerSession:
                 self._begin(message)
             else:
                 self._take(message)
-        except _TooMuch as error:
+        except TooMuch as error:
             self._end(replace(status_of(error), code=StatusCode.RESOURCE_EXHAUSTED))
         except Fenced as error:
             self._end(status_of(error))
@@ -140,28 +131,23 @@ class ServerSession:
             name, _ = await exports.look(head.disk, head.identity)
             self._client = RequestHead(head.client, head.attempt, name)
             await self._shared.attempts.enter(head.client, name, self)
-            _, self._disk = await exports.look(name, head.identity)
-            info = self._disk.info()
+            _, disk = await exports.look(name, head.identity)
+            served = self._served = SessionDisk(exports, name, disk, head.attempt)
         except DiskError as error:
             self._end(status_of(error))
             return
         if self._mute:
             return
-        self._most = min(max(wanted.maximum_message or _DEFAULT_MESSAGE, _SMALLEST_MESSAGE), self._limits.message)
-        self._limits = Limits(
-            requests=min(wanted.maximum_in_flight_requests or 1 << 32, self._limits.requests),
-            data=min(wanted.maximum_in_flight_bytes or 1 << 64, self._limits.data),
-            message=self._limits.message,
-        )
-        self._head = RequestHead(head.client, head.attempt, name, info.identity)
+        limits = self._limits = self._limits.within(wanted.maximum_in_flight_requests, wanted.maximum_in_flight_bytes)
+        self._most = min(max(wanted.maximum_message or _DEFAULT_MESSAGE, _SMALLEST_MESSAGE), limits.message)
+        self._head = RequestHead(head.client, head.attempt, name, served.info.identity)
         opened = disk_pb2.SessionOpened(
-            description=describe(name, info),
-            maximum_in_flight_requests=self._limits.requests,
-            maximum_in_flight_bytes=self._limits.data,
-            maximum_message=self._limits.message,
+            description=describe(name, served.info),
+            maximum_in_flight_requests=limits.requests,
+            maximum_in_flight_bytes=limits.data,
+            maximum_message=limits.message,
         )
-        self._look_at_disk()
-        self._stream.send(encode_opened(self._prefix, opened))
+        self._stream.send(encode_opened(served.prefix(), opened))
 
     def _take(self, message: RequestMessage) -> None:
         self._check_head(message)
@@ -171,7 +157,7 @@ class ServerSession:
             raise Invalid("the id of a request is that of another one in flight; mend the client")
         count, data = len(self._in_flight) + len(ids), self._bytes + asked
         if count > self._limits.requests or data > self._limits.data:
-            raise _TooMuch(
+            raise TooMuch(
                 f"{count} requests with {data} bytes of data would be in flight; "
                 f"keep to {self._limits.requests} and {self._limits.data}"
             )
@@ -184,7 +170,7 @@ class ServerSession:
         if bad:
             requests = [request for request in requests if request.error is None]
             self._done(bad)
-        if self._shared.exports.serves(self._client.disk, self._disk):
+        if self._served.is_current:
             self._submit(requests)
         else:
             self._spawn(self._submit_checked(requests))
@@ -204,7 +190,7 @@ class ServerSession:
 
     def _submit(self, requests: list[Request]) -> None:
         if requests:
-            for request in self._disk.submit(requests, self._done):
+            for request in self._served.disk.submit(requests, self._done):
                 self._spawn(self._perform(request))
 
     async def _submit_checked(self, requests: list[Request]) -> None:
@@ -216,17 +202,14 @@ class ServerSession:
             self._submit(requests)
 
     async def _check_disk(self) -> None:
-        """End the session when another disk, or none, is served under its name."""
-        client = self._client
-        identity = self._head.identity if self._head else ""
         try:
-            _, self._disk = await self._shared.exports.open(client.disk, identity)
-        except (NotFound, Fenced) as error:
-            self._end(status_of(Fenced(f"the disk {client.disk!r} is gone: {error}")))
+            await self._served.check()
+        except Fenced as error:
+            self._end(status_of(error))
 
     async def _perform(self, request: Request) -> None:
         try:
-            await perform(self._disk, request)
+            await perform(self._served.disk, request)
         except Exception as error:
             log.exception("! %r", request)
             request.error = Internal(f"{type(error).__name__} in the target server; its log says more")
@@ -256,10 +239,13 @@ class ServerSession:
 
     def _reply(self, requests: list[Request]) -> None:
         if not self._mute:
-            self._look_at_disk()
-        if not self._mute:
-            for parts in replies_to(self._prefix, requests, self._most):
-                self._stream.send(parts)
+            try:
+                prefix = self._served.prefix()
+            except DiskError as error:
+                self._end(status_of(error))
+            else:
+                for parts in replies_to(prefix, requests, self._most):
+                    self._stream.send(parts)
         self._settle(requests)
 
     def _settle(self, requests: list[Request]) -> None:
@@ -273,20 +259,6 @@ class ServerSession:
         self._shared.budget.give(asked)
         if self._last is not None or self._mute:
             self._look_whether_over()
-
-    def _look_at_disk(self) -> None:
-        """Let the replies say what the disk is now; end the session if it is another one."""
-        try:
-            info = self._disk.info()
-        except DiskError as error:
-            self._end(status_of(error))
-            return
-        said = self._said
-        if said is not None and info.identity != said.identity:
-            self._end(status_of(Fenced(f"the disk {self._client.disk!r} is another one now")))
-        elif said is None or info.instance != said.instance:
-            self._said = ReplyHead(info.identity, info.instance, self.attempt)
-            self._prefix = reply_prefix(self._said)
 
     def _must_pause(self) -> bool:
         """Whether more requests would take too much memory."""
@@ -327,7 +299,3 @@ class ServerSession:
             self._shared.budget.forget(self)
             self._shared.attempts.leave(self._client.client, self._client.disk, self)
             self._over(self)
-
-
-class _TooMuch(Invalid):
-    """The client does not keep within the bounds."""

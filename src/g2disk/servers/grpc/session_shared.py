@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from g2disk.errors import Fenced
+from g2disk.errors import Fenced, Invalid
 from g2disk.servers.exports import Exports
 from g2disk.units import MIB
 
@@ -30,6 +30,16 @@ class Limits:
     """Bytes of one message."""
     all_data: int = 256 * MIB
     """Bytes in flight over all sessions."""
+
+    def within(self, requests: int, data: int) -> Limits:
+        """These limits, no larger than what a client wants; 0 wants nothing special."""
+        return replace(
+            self, requests=min(requests or self.requests, self.requests), data=min(data or self.data, self.data)
+        )
+
+
+class TooMuch(Invalid):
+    """The client does not keep within the limits."""
 
 
 class Attempt(Protocol):
