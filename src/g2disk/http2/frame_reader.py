@@ -9,7 +9,7 @@ from g2disk.http2 import frames
 from g2disk.http2.errors import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR, Http2Error
 from g2disk.http2.frames import HEADER, HEADER_LENGTH
 from g2disk.http2.headers import MOST_BLOCK
-from g2disk.receive_buffer import BLOCK, ReceiveBuffer
+from g2disk.receive_buffer import ReceiveBuffer
 from g2disk.units import KIB
 
 Frame: TypeAlias = tuple[int, int, int, memoryview]
@@ -25,34 +25,19 @@ _MOST = {
     frames.GOAWAY: _MOST_OF_OTHERS,
 }
 
-_spare: list[ReceiveBuffer] = []
-"""Buffers that hold nothing.  A connection has one only from `writable` to the end of what it then received, so that a
-thousand idle ones need none; one is enough for an event loop whose connections receive in turn."""
-_MOST_SPARE = 4
-
 
 class FrameReader:
     """Holds what came of a frame that is not complete."""
 
     def __init__(self, preface: bytes) -> None:
         self._preface = preface
-        self._buffer: ReceiveBuffer | None = None
-        self._large = False
-
-    def writable(self) -> memoryview:
-        """Where to receive to."""
-        if self._buffer is None:
-            try:
-                self._buffer = _spare.pop()  # in one step, since another thread may have another loop
-            except IndexError:
-                self._buffer = ReceiveBuffer()
-        return self._buffer.writable()
+        self._buffer = ReceiveBuffer()
+        self.writable = self._buffer.writable
+        """Where to receive to; see `ReceiveBuffer`."""
 
     def filled(self, count: int) -> Iterator[Frame]:
         """The frames that `count` more bytes complete.  Raises `Http2Error` for lengths that are not allowed."""
         buffer = self._buffer
-        if buffer is None:
-            return
         buffer.filled(count)
         view = buffer.view
         start, end, needed = self._skip_preface(view), len(view), 0
@@ -71,17 +56,12 @@ class FrameReader:
         buffer.consume(start)
         if needed:
             buffer.expect(needed)
-            self._large = self._large or needed > BLOCK
-        elif start == end:
-            self.close()
+        buffer.rest()
 
     def close(self) -> None:
-        """Drop what was received, and have no buffer."""
-        buffer, self._buffer = self._buffer, None
-        if buffer is not None and len(_spare) < _MOST_SPARE and not self._large:
-            buffer.consume(len(buffer))
-            _spare.append(buffer)
-        self._large = False
+        """Drop what was received."""
+        self._buffer.consume(len(self._buffer))
+        self._buffer.rest()
 
     def _skip_preface(self, view: memoryview) -> int:
         """The length of the preface that is there, whole or not; its beginning is not consumed twice."""
