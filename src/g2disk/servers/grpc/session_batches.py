@@ -12,6 +12,7 @@ from g2disk.errors import DiskError, Invalid, kind_of_error
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.session_codec import Data, RequestMessage, encode_replies
 from g2disk.request import CACHE, EXTENTS, FAST, FLUSH, FUA, KEEP_ALLOCATED, READ, TRIM, WRITE, ZERO, Request
+from g2disk.units import MIB
 
 MARGIN = 4096
 """Bytes that a message may have around its largest piece of data."""
@@ -24,6 +25,8 @@ _MOST_EXTENTS = 32768
 """In one reply; a client asks again from where it ends."""
 _EXTENT = 12
 """The most bytes that an extent takes in a reply: a length of up to 63 bits, and its state."""
+_CUT = MIB
+"""Bytes from which on a message is full: beyond that a larger one gains nothing, and the first data come later."""
 _ROW = 8
 """Bytes of one request's row in a reply."""
 
@@ -75,6 +78,7 @@ def replies_to(prefix: bytes, requests: Sequence[Request], most: int) -> Iterato
     payload: list[Data] = []
     errors: list[disk_pb2.SessionError] = []
     size = start = len(prefix) + 64
+    full = min(most, _CUT)
     for request in requests:
         error = request.error
         data: Data = b""
@@ -87,7 +91,7 @@ def replies_to(prefix: bytes, requests: Sequence[Request], most: int) -> Iterato
             elif request.operation == EXTENTS:
                 data = _extents(request.data, most)
             more = len(data) + _ROW
-        if size + more > most and size > start:
+        if size + more > full and size > start:
             yield encode_replies(prefix, ids, lengths, payload, errors)
             ids, lengths, payload, errors = [], [], [], []
             size = start
