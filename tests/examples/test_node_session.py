@@ -182,6 +182,14 @@ def test_every_reply_says_identity_instance_and_attempt(to: Channel) -> None:
     assert not reply.HasField("opened")
 
 
+def test_what_is_done_at_once_is_answered_at_once(to: Channel) -> None:
+    """A batch of reads and errors comes back in one message."""
+    session = to.opened()
+    session.ask(*[Ask(number, READ, number % 2 * SIZE, 1) for number in range(100)])
+    reply = session.receive()
+    assert (len(reply.ids), len(reply.errors)) == (50, 50)
+
+
 def test_any_valid_encoding_is_taken(to: Channel) -> None:
     """The payload first, columns neither packed nor in order, and a field that nobody knows."""
     session = to.opened()
@@ -215,11 +223,15 @@ def test_any_valid_encoding_is_taken(to: Channel) -> None:
     ],
 )
 def test_a_bad_message_ends_the_session_and_nothing_of_it_is_done(to: Channel, change: dict[str, Any]) -> None:
-    """Columns of different lengths, a wrong payload, an id twice, another client, attempt or disk, a second opening."""
+    """Columns of different lengths, a wrong payload, an id twice, another client, attempt or disk, a second opening.
+
+    Nor is anything that comes after it.
+    """
     session = to.opened()
     session.do(Ask(1, ZERO, 0, 4096))
     good = {"ids": [1, 2], "operations": [WRITE, WRITE], "offsets": [0, 1], "lengths": [1, 1], "payload": b"xy"}
     session.send(**{**good, **change})
+    session.ask(write(1, 2, b"late"))
     assert session.ended() == INVALID
     assert to.read(0, 4096) == bytes(4096)
 
@@ -387,7 +399,7 @@ def test_a_client_may_leave_without_a_request(to: Channel, opened: bool) -> None
 
 
 def test_a_server_that_shuts_down_answers_what_is_in_flight(tmp_path: Path) -> None:
-    """Then it ends all sessions with Unavailable, and exits with 0."""
+    """It begins no more, ends all sessions with Unavailable, and exits with 0."""
     with node_server(tmp_path, env={"WRITE_DELAY": "1000"}) as server, channel_to(server.endpoint) as channel:
         busy, idle = channel.opened(), channel.opened()
         busy.ask(write(1, 0, b"x"), Ask(2, READ, 0, 1))
@@ -395,6 +407,8 @@ def test_a_server_that_shuts_down_answers_what_is_in_flight(tmp_path: Path) -> N
         server.process.popen.send_signal(signal.SIGTERM)
         unavailable = Ended(grpc.StatusCode.UNAVAILABLE, "Unavailable", errno.EIO)
         assert idle.ended() == unavailable
+        busy.ask(Ask(3, FLUSH))
+        busy.half_close()
         assert busy.answers(1).data == {1: b""}
         assert busy.ended() == unavailable
         assert server.process.popen.wait(20) == 0
