@@ -78,14 +78,16 @@ class ReceiveBuffer:
     def expect(self, length: int) -> None:
         """The item that `view` begins with has `length` bytes: make room for it in one piece.
 
-        Call it only for an item that is not complete, and bound `length` before.
+        Call it only for an item that is not complete, as often as you like, and bound `length` before.
         """
-        if length >= LARGE:
+        if length <= self._limit - self._start:
+            return
+        if length < LARGE:
+            self._renew(BLOCK)
+        else:
             self._renew(_rounded(length))
             self._limit = length
             self._peek = True
-        elif length > self._limit - self._start:
-            self._renew(BLOCK)
 
     def rest(self) -> None:
         """Give the memory back if nothing is buffered; called after every turn, idle connections take none."""

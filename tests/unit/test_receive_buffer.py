@@ -91,3 +91,16 @@ def test_what_is_not_yet_consumed_survives_a_rest() -> None:
     receive(buffer, b" and half")
 
     assert bytes(buffer.view) == b"half and half"
+
+
+def test_an_item_that_drips_in_is_not_moved() -> None:
+    """However often its length is announced, what came stays where it is: the work is linear."""
+    buffer = ReceiveBuffer()
+    receive(buffer, b"begins")
+    buffer.expect(3 * BLOCK)
+    block = buffer.view.obj
+    for _ in range(100):
+        receive(buffer, bytes(1000))
+        buffer.expect(3 * BLOCK)
+
+    assert buffer.view.obj is block
