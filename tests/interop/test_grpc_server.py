@@ -23,7 +23,7 @@ from g2disk.remote.stream import MessageHandler, MessageStream, Status
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.server import GrpcServer
 from g2disk.stores.memory import MemoryStore
-from tests.support.echo import FULL, LARGE, SLOW_READ, SLOW_WRITE, STREAM, UNARY, Calls, Collector, echo_server
+from tests.support.echo import FULL, LARGE, SLOW_READ, SLOW_WRITE, SMALL, STREAM, UNARY, Calls, Collector, echo_server
 from tests.support.loops import on_every_loop
 
 MIB = 1 << 20
@@ -117,6 +117,20 @@ async def test_a_message_beyond_the_limit_is_refused_alone() -> None:
         assert grpc.StatusCode.RESOURCE_EXHAUSTED == failure.value.code()
 
         assert b"x" == await call(b"x")
+
+
+@on_every_loop
+async def test_a_method_may_take_only_small_messages() -> None:
+    """The limit of the row: what fits comes back, what does not ends the call, at the handler, too."""
+    calls = Calls()
+    async with echo_server(calls) as (_, endpoint), grpcio(endpoint) as channel:
+        stream = channel.stream_stream(SMALL)()
+        await stream.write(bytes(1000))
+        assert bytes(1000) == await stream.read()
+        await stream.write(bytes(1001))
+
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED == await stream.code()
+        assert [StatusCode.RESOURCE_EXHAUSTED] == [end.code for end in calls.streams[0].ends]  # type: ignore[attr-defined]
 
 
 @on_every_loop
@@ -319,6 +333,8 @@ async def test_health_is_watched_until_the_server_stops() -> None:
             await health.Check(health_pb2.HealthCheckRequest(service="none"))
         assert grpc.StatusCode.NOT_FOUND == failure.value.code()
         unknown.cancel()
+        nonsense = channel.stream_stream("/grpc.health.v1.Health/Watch")(iter([b"\xff"]))
+        assert grpc.StatusCode.DATA_LOSS == await nonsense.code()
         draining = asyncio.create_task(server.drain(20))
 
         assert response.NOT_SERVING == (await watch.read()).status

@@ -15,6 +15,8 @@ from g2disk.servers.grpc.server import GrpcServer
 from g2disk.stores.memory import MemoryStore
 
 STREAM = "/test.Echo/Stream"
+SMALL = "/test.Echo/Small"
+"""The same, with messages of at most 1000 bytes."""
 
 
 def method(name: str) -> Method[bytes, bytes]:
@@ -66,6 +68,7 @@ class Calls:
             row(FULL, self._full),
             row(LARGE, self._large),
             StreamRow(STREAM, self._stream),
+            StreamRow(SMALL, self._stream, largest=1000),
         ]
 
     def _stream(self, stream: MessageStream, metadata: Mapping[str, str]) -> MessageHandler:

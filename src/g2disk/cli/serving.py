@@ -19,7 +19,8 @@ _MOST_FILES = 1 << 20
 def log_to_standard_error(verbose: bool) -> None:
     """Set up logging; with `verbose` every request is logged."""
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, stream=sys.stderr, format="%(message)s")
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for library in ("asyncio", "hpack"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def allow_many_files() -> None:

@@ -115,9 +115,9 @@ class Connection:
             if not isinstance(outcome, Status):
                 return method.decode_reply(outcome)
             error = self.error(outcome, method.name)
-            may_repeat = repeatable or isinstance(outcome, NotBegun)
+            may_repeat = (repeatable and wait) or isinstance(outcome, NotBegun)
             temporary = isinstance(error, Unavailable) and outcome.code != StatusCode.DEADLINE_EXCEEDED
-            if not (temporary and may_repeat and wait and deadline - self.clock.now() > _PAUSE):
+            if not (temporary and may_repeat and deadline - self.clock.now() > _PAUSE):
                 raise error
             await self.clock.sleep(_PAUSE)
 
@@ -126,17 +126,23 @@ class Connection:
         while not self._closed:
             if self._channel is not None and self._channel.usable:
                 return self._channel
-            attempt = self._attempt = self._attempt or asyncio.create_task(self._connect())
+            attempt = self._attempt or self._begin_to_connect()
             await asyncio.wait([attempt], timeout=max(deadline - self.clock.now(), 0))
             failure = attempt.exception() if attempt.done() and not attempt.cancelled() else None
-            if failure is not None and not wait:
-                raise Unavailable(str(failure)) from failure
+            if failure is not None and not (wait and isinstance(failure, Unavailable)):
+                raise type(failure)(*failure.args) from failure
             left = deadline - self.clock.now()
             if left <= 0:
                 raise self.error(Status(StatusCode.DEADLINE_EXCEEDED), what) from failure
             if failure is not None:
                 await self.clock.sleep(min(self._pause, left))
         raise Unavailable(f"the connection to {self.endpoint} was closed at this end")
+
+    def _begin_to_connect(self) -> asyncio.Task[None]:
+        self._attempt = asyncio.create_task(self._connect())
+        # Who waits for it sees how it failed; nobody may, when their time was up before.
+        self._attempt.add_done_callback(lambda attempt: attempt.cancelled() or attempt.exception())
+        return self._attempt
 
     async def _connect(self) -> None:
         try:

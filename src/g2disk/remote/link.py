@@ -164,6 +164,7 @@ class Link(asyncio.BufferedProtocol):
         """End the connection once what is queued has been sent; at once where the other end takes nothing."""
         self._reason = self._reason or reason
         self.flush()
+        self._finished = True
         if self._transport is None:
             return
         if self._clogged:
@@ -214,11 +215,18 @@ class Link(asyncio.BufferedProtocol):
         """Have what is queued sent when this callback of the event loop is over."""
         if not (self._handling or self._flush_is_scheduled):
             self._flush_is_scheduled = True
-            self.loop.call_soon(self.flush)
+            self.loop.call_soon(self._scheduled_flush)
+
+    def _scheduled_flush(self) -> None:
+        self._flush_is_scheduled = False
+        try:
+            self.flush()
+        except BaseException:  # a handler's bug, which the loop logs: it ends its connection and no other
+            self.abort()
+            raise
 
     def flush(self) -> None:
         """Send what is queued, as far as the socket takes it."""
-        self._flush_is_scheduled = False
         if self._clogged or self._finished or self._transport is None:
             return
         self._queued = 0

@@ -101,6 +101,7 @@ class ServerConnection(Link):
         elif isinstance(asked, UnaryRow):
             self.streams[number] = UnaryServerCall(self, number, timeout, asked, self._tasks, self._bounds)
         else:
+            self.http2.limit(number, asked.largest)
             call = self.streams[number] = StreamServerCall(self, number, timeout)
             call.open(asked, metadata_of(headers))
 

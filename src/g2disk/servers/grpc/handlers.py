@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from g2disk.errors import DiskError, Internal
+from g2disk.http2.messages import LARGEST_MESSAGE
 from g2disk.remote.methods import Method
 from g2disk.remote.status import status_of
 from g2disk.remote.stream import MessageHandler, MessageStream, Status
@@ -40,6 +41,8 @@ class StreamRow:
     path: str
     open: Callable[[MessageStream, Mapping[str, str]], MessageHandler]
     """Makes the handler of a call from its sending side and the client's metadata; may raise a `DiskError`."""
+    largest: int = LARGEST_MESSAGE
+    """Bytes of a message that the client may send."""
     drain: Callable[[], None] = lambda: None
     """The server stops: end every call of this method as soon as what has come is answered."""
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from grpc_health.v1 import health_pb2
 
-from g2disk.errors import NotFound
+from g2disk.errors import Corrupt, NotFound
 from g2disk.remote.methods import Method, plain
-from g2disk.remote.status import StatusCode
+from g2disk.remote.status import StatusCode, status_of
 from g2disk.remote.stream import MessageStream, Status
 from g2disk.servers.grpc.handlers import Row, StreamRow, row
 
@@ -32,7 +32,7 @@ class Health:
 
     def rows(self) -> list[Row]:
         """The rows of the service."""
-        return [row(_CHECK, self._check), StreamRow(f"/{HEALTH}/Watch", self._watch, self._drain)]
+        return [row(_CHECK, self._check), StreamRow(f"/{HEALTH}/Watch", self._watch, drain=self._drain)]
 
     def state(self, service: str) -> int | None:
         """Of a service; None for one that is not known."""
@@ -66,8 +66,14 @@ class _Watch:
 
     def message(self, data: memoryview) -> None:
         """What to watch."""
-        if self._service is None:
+        if self._service is not None:
+            return
+        try:
             self._service = _CHECK.decode_request(data).service
+        except Corrupt as error:
+            self._closed(self)
+            self._stream.end(status_of(error))
+        else:
             self._say()
 
     def drained(self) -> None:

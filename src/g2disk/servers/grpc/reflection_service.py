@@ -33,7 +33,7 @@ def reflection_service(services: Sequence[str]) -> list[StreamRow]:
             open_ones.pop().finish()
 
     open_ones: set[_Conversation] = set()
-    return [StreamRow(f"/{name}/ServerReflectionInfo", start, drain) for name in REFLECTION]
+    return [StreamRow(f"/{name}/ServerReflectionInfo", start, drain=drain) for name in REFLECTION]
 
 
 class _Conversation:

@@ -17,10 +17,15 @@ from g2disk.servers.grpc.health_service import HEALTH, Health
 from g2disk.servers.grpc.reference_service import reference_service
 from g2disk.servers.grpc.reflection_service import REFLECTION, reflection_service
 from g2disk.servers.grpc.session_service import session_service
+from g2disk.servers.grpc.session_shared import Limits
 from g2disk.servers.grpc.tasks import Tasks
 from g2disk.servers.listening import forget_path, listen
+from g2disk.units import KIB
 
 _SERVICES = (methods.DISK, methods.CATALOGUE, methods.REFERENCE)
+
+_SESSION_MESSAGE = Limits().message + 64 * KIB
+"""Bytes; a little more than is agreed, so that a client hears from the session what it did wrong."""
 
 _BACKLOG = 4096
 """Clients that may wait for `accept`."""
@@ -57,7 +62,7 @@ class GrpcServer:
     async def start(self) -> list[str]:
         """Listen, and return the addresses as a client would give them.  Raises `Busy`, `Denied`, `Invalid`."""
         sessions = await self._sessions.enter_async_context(session_service(self._exports))
-        self._rows[SESSION_PATH] = StreamRow(SESSION_PATH, sessions.open, sessions.drain)
+        self._rows[SESSION_PATH] = StreamRow(SESSION_PATH, sessions.open, _SESSION_MESSAGE, sessions.drain)
         try:
             for address in self._listen:
                 await self._start_on(address)
