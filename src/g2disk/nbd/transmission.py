@@ -62,7 +62,7 @@ class RequestParser:
         requests: list[Request] = []
         refused: list[Request] = []
         rest = memoryview(data)
-        while rest:
+        while rest and not self.disconnected:
             room = self.writable()
             count = min(len(room), len(rest))
             room[:count] = rest[:count]

@@ -16,18 +16,15 @@ from g2disk.nbd.export import Export, export_of
 from g2disk.nbd.handshake import Handshake
 from g2disk.nbd.replies import Encode, encoder
 from g2disk.nbd.transmission import RequestParser
-from g2disk.request import READ, WRITE, Request
+from g2disk.request import Request
 from g2disk.servers.nbd.exports import NbdExports
+from g2disk.servers.nbd.window import Window
 from g2disk.units import KIB, MIB
 
 log = logging.getLogger(__name__)
 
-MOST_REQUESTS = 4096
-"""Requests in flight on one connection; while there are more, nothing is received from it."""
-MOST_BYTES = 64 * MIB
-"""Bytes of data of reads and writes in flight on one connection; likewise."""
 MOST_UNSENT = 16 * MIB
-"""Bytes of replies that a client may leave unread; likewise."""
+"""Bytes of replies that a client may leave unread; while there are more, nothing is received from it."""
 
 HANDSHAKE_SECONDS = 120.0
 """How long a client may take until it has chosen an export."""
@@ -59,8 +56,9 @@ class Connection(asyncio.BufferedProtocol):
         self._disks: dict[str, Disk] = {}
         self._parser: RequestParser
         self._encode: Encode
-        self._requests = self._bytes = 0
-        self._lost = self._clogged = self._paused = self._draining = False
+        self._window = Window()
+        self._made = self._lost = self._clogged = self._paused = self._draining = False
+        self._submitting = self._stopping = False
         self._peer = "an NBD client"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,6 +70,9 @@ class Connection(asyncio.BufferedProtocol):
             self._peer = f"the NBD client at {peer[0]}:{peer[1]}"
         self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, transport.close)
         self._send_handshake()
+        self._made = True
+        if self._stopping:
+            self.drain()
 
     def get_buffer(self, sizehint: int) -> Any:
         """See `asyncio.BufferedProtocol`."""
@@ -101,11 +102,12 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """See `asyncio.BaseProtocol`."""
         self._clogged = False
-        self._throttle()
+        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.BaseProtocol`.  Requests in flight go on: a write that was begun is carried to its end."""
         self._lost = True
+        self._window.waiting.clear()
         self._deadline.cancel()
         if exc is not None:
             log.debug("< %s broke off: %s", self._peer, exc)
@@ -113,11 +115,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """Take no more requests, answer those in flight, then end."""
+        self._stopping = True
         if self._handshake is None:
             self._leave()
-            return
-        self._handshake.shut_down()
-        self._hurry(SHUTDOWN_GRACE)
+        elif self._made:  # otherwise the event loop is about to say so
+            self._handshake.shut_down()
+            self._hurry(SHUTDOWN_GRACE)
 
     def abort(self) -> None:
         """End at once; requests in flight go unanswered."""
@@ -198,14 +201,26 @@ class Connection(asyncio.BufferedProtocol):
             log.debug("! %s sent what cannot be: %s", self._peer, refused)
             self._transport.writelines(self._encode(refused))
         if requests:
-            self._requests += len(requests)
-            self._bytes += _bytes_of(requests)
-            for request in self._disk.submit(requests, self._done):
-                self._start(self._perform(request))
-            if self._requests > MOST_REQUESTS or self._bytes > MOST_BYTES:
-                self._throttle()
+            self._submit(self._window.add(requests))
+            if self._window.waiting:
+                self._go_on()
         if self._parser.disconnected:
             self._leave()
+
+    def _submit(self, requests: list[Request]) -> None:
+        for request in self._disk.submit(requests, self._done):
+            self._start(self._perform(request))
+
+    def _go_on(self) -> None:
+        """Let the disk have what waits, as far as may be; then receive again, or end."""
+        if self._submitting:  # a disk that is done at once
+            return
+        self._submitting = True
+        while not self._clogged and (requests := self._window.next()):
+            self._submit(requests)
+        self._submitting = False
+        self._throttle()
+        self._settle()
 
     async def _perform(self, request: Request) -> None:
         try:
@@ -216,18 +231,15 @@ class Connection(asyncio.BufferedProtocol):
         self._done([request])
 
     def _done(self, requests: list[Request]) -> None:
-        self._requests -= len(requests)
-        self._bytes -= _bytes_of(requests)
+        self._window.done(requests)
         if not self._lost:
             self._transport.writelines(self._encode(requests))
-        if self._paused or not self._requests:
-            self._throttle()
-            self._settle()
+        if self._paused or not self._window.busy:
+            self._go_on()
 
     def _throttle(self) -> None:
         """Receive, or do not."""
-        full = self._requests > MOST_REQUESTS or self._bytes > MOST_BYTES
-        pause = full or self._clogged or self._draining
+        pause = bool(self._window.waiting) or self._clogged or self._draining
         if pause is self._paused or self._lost:
             return
         self._paused = pause
@@ -243,7 +255,7 @@ class Connection(asyncio.BufferedProtocol):
         self._settle()
 
     def _settle(self) -> None:
-        if self._requests:
+        if not self._window.empty:
             return
         if self._lost:
             self._gone(self)
@@ -253,7 +265,3 @@ class Connection(asyncio.BufferedProtocol):
     def _drop(self, error: NbdProtocolError) -> None:
         log.warning("! %s is dropped: %s", self._peer, error)
         self._transport.abort()
-
-
-def _bytes_of(requests: list[Request]) -> int:
-    return sum([request.length for request in requests if request.operation == READ or request.operation == WRITE])
