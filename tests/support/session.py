@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from g2disk.disk import Buffer, Disk, Done
 from g2disk.errors import DiskError
 from g2disk.remote.disk import RemoteDisk
-from g2disk.request import Request
+from g2disk.request import READ, Request
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.session_service import Sessions, session_service
 from g2disk.servers.grpc.session_shared import Limits
@@ -41,6 +41,10 @@ class HeldDisk(MemoryDisk):
             self._arrived.set()
         return super().submit(free, done) if free else []
 
+    def hold(self) -> None:
+        """Let reads wait."""
+        self.held = {READ}
+
     async def begun(self, count: int = 1) -> None:
         """Return when `count` requests wait."""
         while len(self._shut) < count:
@@ -62,20 +66,28 @@ class HeldDisk(MemoryDisk):
 class TaskDisk(HeldDisk):
     """The same bytes by coroutines, a task for each request."""
 
+    def __init__(self, size: int = SIZE) -> None:
+        super().__init__(size)
+        self._gate = asyncio.Event()
+        self._gate.set()
+
     def submit(self, requests: list[Request], done: Done) -> list[Request]:
         self.batches.append(list(requests))
         return requests
 
     async def read(self, offset: int, length: int) -> Buffer:
-        self.reading.set()
-        await self.gate.wait()
+        self._arrived.set()
+        await self._gate.wait()
         return await super().read(offset, length)
 
-    def __init__(self, size: int = SIZE) -> None:
-        super().__init__(size)
-        self.gate = asyncio.Event()
-        self.reading = asyncio.Event()
-        self.gate.set()
+    def hold(self) -> None:
+        self._gate.clear()
+
+    async def begun(self, count: int = 1) -> None:
+        await self._arrived.wait()
+
+    def let_go(self, error: DiskError | None = None) -> None:
+        self._gate.set()
 
 
 class OneDisk(Store):

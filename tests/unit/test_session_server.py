@@ -294,19 +294,21 @@ async def test_a_client_that_does_not_read_is_not_read_from() -> None:
         assert not client.stream.peer.paused
 
 
-async def test_a_stopping_server_waits_for_its_tasks() -> None:
-    """Leaving the service ends when every request is done."""
-    disk = TaskDisk()
-    disk.gate.clear()
+@pytest.mark.parametrize("kind", [HeldDisk, TaskDisk])
+async def test_a_stopping_server_waits_for_what_is_in_flight(kind: type[HeldDisk]) -> None:
+    """Leaving the service ends when every request is answered, whether the disk takes batches or not."""
+    disk = kind()
+    disk.hold()
 
-    async def serve(entered: asyncio.Event, leave: asyncio.Event) -> None:
+    async def serve(entered: asyncio.Event, leave: asyncio.Event) -> RawClient:
         async with server_of(disk) as server:
             client = RawClient(server)
             await client.open()
             client.ask(1, READ, 0, 512)
-            await disk.reading.wait()
+            await disk.begun()
             entered.set()
             await leave.wait()
+        return client
 
     entered, leave = asyncio.Event(), asyncio.Event()
     served = asyncio.create_task(serve(entered, leave))
@@ -314,8 +316,25 @@ async def test_a_stopping_server_waits_for_its_tasks() -> None:
     leave.set()
     await turns(20)
     assert not served.done()
-    disk.gate.set()
-    await served
+    disk.let_go()
+    client = await served
+
+    await until(lambda: client.status is not None)
+    assert [1] == list(client.replies[1].ids)
+    assert client.status is not None
+    assert 14 == client.status.code
+
+
+async def test_a_read_that_fits_in_no_reply_is_refused() -> None:
+    """A read longer than the client's largest message leaves room for is Invalid."""
+    async with server_of() as server:
+        client = RawClient(server)
+        await client.open(maximum_message=1 << 16)
+        client.ask(1, READ, 0, (1 << 16) - 4096)
+        client.ask(2, READ, 0, (1 << 16) - 4095)
+        await until(lambda: sum(len(reply.ids) + len(reply.errors) for reply in client.replies) == 2)
+
+        assert [(2, "Invalid")] == [(error.id, error.kind) for reply in client.replies for error in reply.errors]
 
 
 async def test_clients_are_remembered_within_bounds() -> None:
