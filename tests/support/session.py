@@ -115,14 +115,12 @@ class Server:
 
 
 @asynccontextmanager
-async def server_of(disk: Disk | None = None, limits: Limits | None = None) -> AsyncIterator[Server]:
-    """A server of this disk, or of a memory store with one."""
-    store: Store
-    if disk is None:
-        store = MemoryStore()
-        await store.create("default", SIZE)
-    else:
-        store = OneDisk(disk)
+async def server_of(what: Disk | Store | None = None, limits: Limits | None = None) -> AsyncIterator[Server]:
+    """A server of this disk or store, or of a memory store with one disk."""
+    if what is None:
+        what = MemoryStore()
+        await what.create("default", SIZE)
+    store = what if isinstance(what, Store) else OneDisk(what)
     exports = Exports(store)
     async with session_service(exports, limits) as sessions:
         yield Server(exports, sessions)

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from tests.support.session import SIZE, HeldDisk, TaskDisk, remote, server_of, submitted, turns, until
+from tests.support.session import SIZE, HeldDisk, OneDisk, TaskDisk, remote, server_of, submitted, turns, until
 from tests.support.streams import Streams
 
 from g2disk.disk import Disk, DiskInfo, Extent
 from g2disk.errors import Corrupt, DiskError, Fenced, OutOfRange, OutOfSpace, ReadOnly, Unavailable, Unsupported
 from g2disk.remote import session
 from g2disk.remote.pb import disk_pb2
+from g2disk.remote.session_flight import Bounds
 from g2disk.request import FLUSH, FUA, READ, WRITE, Request
 from g2disk.servers.grpc.session_shared import Limits
 from g2disk.stores.memory import MemoryDisk
@@ -384,6 +385,26 @@ async def test_a_disk_that_is_deleted_ends_its_sessions() -> None:
                 await disk.read(0, 3)
 
 
+async def test_a_disk_that_is_replaced_in_its_store_ends_its_sessions() -> None:
+    """A store that gives another disk for the name is noticed at the next message, though the old one still works."""
+    store = OneDisk(MemoryDisk(SIZE))
+    async with server_of(store) as server:
+        disk = await remote(server)
+        store.disk = MemoryDisk(SIZE)
+        await server.exports.open("default")
+        with pytest.raises(Fenced):
+            await disk.read(0, 3)
+
+
+async def test_a_server_that_compares_nothing_is_found_out() -> None:
+    """The client itself compares the identity when a session is opened again."""
+    async with server_of() as server:
+        disk = await remote(server)
+        other = disk_pb2.DescribeReply(disk="default", identity="another", size=SIZE)
+        with pytest.raises(Fenced, match="another disk"):
+            disk.described(other, Bounds(1, SIZE, SIZE))
+
+
 async def test_wrong_replies_end_the_session_and_fail_what_was_in_flight() -> None:
     """A server that answers a read with too little is Corrupt, not believed."""
     held = HeldDisk()
@@ -422,6 +443,20 @@ async def test_a_server_that_drains_answers_first() -> None:
             server.streams.serve = following.streams.serve
 
             assert b"abc" == await disk.read(0, 3)
+
+
+async def test_writes_that_cross_with_the_end_of_a_draining_server_are_sent_again() -> None:
+    """What came after a draining server had answered all was not begun, and goes to its successor without an error."""
+    held = HeldDisk()
+    async with server_of(held) as server, server_of(held) as following:
+        disk = await remote(server)
+        server.sessions.drain()
+        server.streams.serve = following.streams.serve
+        await disk.write(0, b"abc")
+
+        assert b"abc" == await disk.read(0, 3)
+        assert [1, 2] == [requests_sent(server.streams, at)[0].attempt for at in range(2)]
+        assert [[WRITE], [READ]] == [[request.operation for request in batch] for batch in held.batches]
 
 
 async def test_what_the_server_lacks_is_not_asked_for() -> None:

@@ -148,8 +148,8 @@ class Session:
         if self._flight.waiting and self._sending is None:
             self._send()
 
-    def broken(self, error: DiskError) -> None:
-        """The session ended."""
+    def broken(self, error: DiskError, not_begun: bool = False) -> None:
+        """The session ended; see `Listener`."""
         log.info("! session with %s: %s", self._connection.endpoint, error)
         self._stream = None
         entries = self._flight.broke()
@@ -159,7 +159,9 @@ class Session:
             return
         again: list[Entry] = []
         failed = entries
-        if isinstance(error, Unavailable):
+        if not_begun:
+            again, failed = entries, []
+        elif isinstance(error, Unavailable):
             again = [entry for entry in entries if entry.request.operation in _REPEATABLE]
             failed = [entry for entry in entries if entry.request.operation not in _REPEATABLE]
         self._flight.waiting.extendleft(reversed(again))

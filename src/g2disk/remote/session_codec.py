@@ -35,6 +35,9 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 SESSION_PATH = "/g2disk.v1.Disk/Session"
 """As gRPC names the call."""
 
+NOT_BEGUN = "g2disk-unanswered", "not-begun"
+"""The trailing metadata of a server that has done nothing of what it did not answer; see disk.proto, "ENDINGS"."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:

@@ -9,7 +9,7 @@ from typing import Protocol
 from g2disk.disk import Buffer
 from g2disk.errors import DiskError
 from g2disk.remote.connection import Connection
-from g2disk.remote.session_codec import SESSION_PATH
+from g2disk.remote.session_codec import NOT_BEGUN, SESSION_PATH
 from g2disk.remote.status import StatusCode
 from g2disk.remote.stream import MessageStream, Status
 
@@ -20,8 +20,8 @@ class Listener(Protocol):
     def message(self, data: memoryview) -> None:
         """A message came."""
 
-    def broken(self, error: DiskError) -> None:
-        """The stream ended, for this reason."""
+    def broken(self, error: DiskError, not_begun: bool) -> None:
+        """The stream ended, for this reason; with `not_begun`, nothing was done of what was not answered."""
 
 
 class SessionStream:
@@ -93,4 +93,4 @@ class SessionStream:
         if not self._first.done():
             self._first.set_exception(self._failure)
         elif self._begun:
-            self._listener.broken(self._failure)
+            self._listener.broken(self._failure, status.trailers.get(NOT_BEGUN[0]) == NOT_BEGUN[1])

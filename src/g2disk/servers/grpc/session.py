@@ -16,7 +16,7 @@ from g2disk.disk import MAXIMUM_REQUEST
 from g2disk.disk.perform import perform
 from g2disk.errors import DiskError, Fenced, Internal, Invalid, NotFound, Unavailable
 from g2disk.remote.pb import disk_pb2
-from g2disk.remote.session_codec import RequestDecoder, RequestHead, RequestMessage, encode_opened
+from g2disk.remote.session_codec import NOT_BEGUN, RequestDecoder, RequestHead, RequestMessage, encode_opened
 from g2disk.remote.status import StatusCode, status_of
 from g2disk.remote.stream import MessageStream, Status
 from g2disk.request import WRITE, Request
@@ -94,7 +94,8 @@ class ServerSession:
 
     def drain(self) -> None:
         """End the stream as soon as nothing is in flight."""
-        self._last = status_of(Unavailable("the server is shutting down"))
+        status = status_of(Unavailable("the server is shutting down"))
+        self._last = replace(status, trailers=dict((*status.trailers.items(), NOT_BEGUN)))
         self._look_whether_over()
 
     def supersede(self) -> None:
