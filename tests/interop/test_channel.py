@@ -197,6 +197,42 @@ async def test_calls_beyond_what_the_server_allows_wait_their_turn() -> None:
     await server.stop(0)
 
 
+@on_every_loop
+async def test_a_turn_that_is_given_up_goes_to_the_next() -> None:
+    """The call whose turn it is is cancelled in the same moment: the one behind it begins."""
+
+    async def echo(requests: AsyncIterator[bytes], _context: object) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield request
+
+    server = grpc.aio.server(options=(("grpc.max_concurrent_streams", 1),))
+    handler: Any = grpc.stream_stream_rpc_method_handler(echo)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", {"Stream": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with channel_to(f"127.0.0.1:{port}") as channel:
+        waiting: list[asyncio.Task[memoryview | Status]] = []
+
+        class Spoiler(Collector):
+            def ended(self, status: Status) -> None:
+                waiting[0].cancel()
+                super().ended(status)
+
+        spoiler = Spoiler()
+        stream = channel.open(STREAM, spoiler)
+        stream.send((b"x",))
+        await spoiler.until(lambda it: bool(it.messages))
+        waiting += [asyncio.create_task(channel.unary(STREAM, b"y", 20)) for _ in range(2)]
+        await asyncio.wait(waiting, timeout=0.01)
+        stream.end()
+
+        reply = await waiting[1]
+        assert isinstance(reply, memoryview)
+        assert b"y" == bytes(reply)
+        assert waiting[0].cancelled()
+    await server.stop(0)
+
+
 @contextlib.asynccontextmanager
 async def pretending(*, speaks: bool, answers: bool) -> AsyncIterator[str]:
     """Something that listens; with `speaks` it sends an HTTP/2 server's settings, with `answers` it also reads on."""

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from g2disk.errors import Unavailable
+from g2disk.http2.connection import Http2Connection
+from g2disk.http2.errors import REFUSED_STREAM
+from g2disk.http2.events import MessageReceived
 from g2disk.remote.connection import Connection, UnknownMethod
+from g2disk.remote.headers import response_headers, trailers
 from g2disk.remote.methods import Method
+from g2disk.remote.stream import Status
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.handlers import row
 from g2disk.servers.grpc.server import GrpcServer
@@ -107,6 +112,40 @@ async def test_replacing_a_server_fails_no_write_and_does_none_twice(tmp_path: P
     assert sorted(b"%d" % number for number in range(400)) == sorted(done)
     await connection.close()
     await first.drain(0)
+
+
+@on_every_loop
+async def test_what_a_server_promises_not_to_have_begun_is_sent_again() -> None:
+    """A write whose stream is refused is repeated; one whose connection breaks is not."""
+    seen: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        http2 = Http2Connection(client=False)
+        while not seen or seen[-1] < 3:
+            writer.writelines(http2.data_to_send())
+            data = await reader.read(1000)
+            http2.writable()[: len(data)] = data
+            for event in http2.filled(len(data)):
+                if isinstance(event, MessageReceived):
+                    seen.append(len(seen) + 1)
+                    if len(seen) == 1:
+                        http2.reset(event.stream, REFUSED_STREAM)
+                    elif len(seen) == 2:
+                        http2.send_headers(event.stream, response_headers())
+                        http2.send_message(event.stream, (event.data,))
+                        http2.send_end(event.stream, trailers(Status(0)))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    connection = Connection(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", 20)
+
+    assert b"x" == await connection.call(UNARY, b"x", repeatable=False)
+    with pytest.raises(Unavailable, match="broke during Unary"):
+        await connection.call(UNARY, b"x", repeatable=False)
+    assert [1, 2, 3] == seen
+    await connection.close()
+    server.close()
+    await server.wait_closed()
 
 
 @on_every_loop

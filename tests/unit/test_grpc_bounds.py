@@ -55,9 +55,36 @@ def test_replies_that_nobody_reads_hold_up_later_calls() -> None:
     assert second.begun
 
 
+def used_to(size: int) -> Bounds:
+    """The bounds of a connection whose replies had `size` bytes so far."""
+    bounds = Bounds()
+    for _ in range(30):
+        call = Call(bounds, 1)
+        call.arrive()
+        bounds.answered(call, size)
+        bounds.closed(call)
+    return bounds
+
+
+def begun(bounds: Bounds) -> int:
+    """How many of many calls begin at once."""
+    calls = [Call(bounds, 1) for _ in range(2 * MOST_CALLS)]
+    for call in calls:
+        call.arrive()
+    return sum(call.begun for call in calls)
+
+
+def test_as_many_calls_begin_as_their_replies_are_likely_to_fit() -> None:
+    """Few on a new connection; then it goes by the replies so far; one always may."""
+    assert 8 == begun(Bounds())
+    assert MOST_CALLS == begun(used_to(4096))
+    assert 64 == begun(used_to(MOST_BYTES // 64))
+    assert 1 == begun(used_to(MOST_BYTES))
+
+
 def test_calls_wait_their_turn_in_order() -> None:
     """Beyond the most that are answered at once the next begins when one is done."""
-    bounds = Bounds()
+    bounds = used_to(10)
     calls = [Call(bounds, 1) for _ in range(MOST_CALLS + 2)]
     for call in calls:
         call.arrive()
@@ -74,7 +101,7 @@ def test_a_call_that_ends_early_leaves_nothing_behind() -> None:
     half = Call(bounds, MOST_BYTES + 1)
     bounds.received(half, half.size)
     bounds.closed(half)
-    running = [Call(bounds, 1) for _ in range(MOST_CALLS)]
+    running = [Call(bounds, 1) for _ in range(8)]
     waiting = Call(bounds, MOST_BYTES + 1)
     for call in (*running, waiting):
         call.arrive()

@@ -17,6 +17,9 @@ MOST_BYTES = 64 * MIB
 MOST_CALLS = 256
 """That are being answered at once; the others wait their turn, in order."""
 
+_UNKNOWN = 8 * MIB
+"""Bytes that each of a connection's first replies is expected to have."""
+
 
 class Bounded(Protocol):
     """A unary call."""
@@ -41,6 +44,8 @@ class Bounds:
         self._replies: dict[Bounded, int] = {}
         self._running: set[Bounded] = set()
         self._request_bytes = self._reply_bytes = 0
+        self._expected = _UNKNOWN
+        """Bytes that each call that is being answered may add to the replies, going by those before."""
         self._paused = False
 
     def opened(self, call: Bounded) -> None:
@@ -66,6 +71,7 @@ class Bounds:
         self._running.discard(call)
         self._replies[call] = size
         self._reply_bytes += size
+        self._expected = max(size, self._expected // 2)
         self._let_go_of_request(call)
         self._begin()
 
@@ -100,7 +106,13 @@ class Bounds:
                 call.resume()
 
     def _begin(self) -> None:
-        while self._waiting and len(self._running) < MOST_CALLS and self._reply_bytes <= MOST_BYTES:
+        while self._waiting and self._has_room():
             call = self._waiting.popleft()
             self._running.add(call)
             call.begin()
+
+    def _has_room(self) -> bool:
+        running = len(self._running)
+        if running == 0:
+            return self._reply_bytes <= MOST_BYTES
+        return running < MOST_CALLS and self._reply_bytes + (running + 1) * self._expected <= MOST_BYTES
