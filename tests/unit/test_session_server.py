@@ -11,7 +11,7 @@ from tests.support.streams import ClientEnd
 
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.stream import Status
-from g2disk.request import READ, WRITE
+from g2disk.request import FLUSH, READ, WRITE
 from g2disk.servers.grpc.session_shared import MOST_CLIENTS, Attempts, Budget, Limits
 
 CLIENT = b"0123456789abcdef"
@@ -125,13 +125,15 @@ async def test_a_bad_message_ends_the_session_and_does_nothing(fields: dict[str,
         await client.open()
         client.ask(7, READ, 0, 512)
         await held.begun()
+        client.ask(8, FLUSH, 0, 0)
+        await until(lambda: len(client.replies) == 2)
         client.send(**fields)
         status = await client.over()
         held.let_go()
 
         assert (3, "Invalid") == (status.code, status.trailers["g2disk-kind"])
-        assert 1 == len(held.batches)
-        assert 1 == len(client.replies)
+        assert 2 == len(held.batches)
+        assert 2 == len(client.replies)
 
 
 async def test_bytes_that_are_no_message_end_the_session() -> None:
@@ -323,6 +325,23 @@ async def test_a_stopping_server_waits_for_what_is_in_flight(kind: type[HeldDisk
     assert [1] == list(client.replies[1].ids)
     assert client.status is not None
     assert 14 == client.status.code
+
+
+async def test_a_reply_that_waits_keeps_what_was_read() -> None:
+    """A write that comes after a read was done does not change the reply, however long the client does not take it."""
+    held = HeldDisk()
+    await held.write(0, b"old" * 100_000)
+    async with server_of(held) as server:
+        client = RawClient(server)
+        await client.open()
+        client.stream.pause()
+        client.ask(1, READ, 0, 300_000)
+        await until(lambda: client.stream.peer.unsent > 0)
+        await held.write(0, b"new" * 100_000)
+        client.stream.resume()
+        await until(lambda: len(client.replies) == 2)
+
+        assert b"old" * 100_000 == client.replies[1].payload
 
 
 async def test_a_read_that_fits_in_no_reply_is_refused() -> None:
