@@ -396,6 +396,26 @@ async def test_a_disk_that_is_replaced_in_its_store_ends_its_sessions() -> None:
             await disk.read(0, 3)
 
 
+async def test_a_disk_that_is_deleted_behind_the_servers_back_ends_its_sessions() -> None:
+    """A request that finds no disk makes the server look, and the session ends with Fenced, not with NotFound."""
+    async with server_of() as server:
+        disk = await remote(server)
+        await server.exports.store.delete("default")
+        with pytest.raises(Fenced, match="is gone"):
+            await disk.read(0, 3)
+
+
+async def test_a_disk_that_becomes_another_one_ends_its_sessions() -> None:
+    """No reply is sent for a disk whose identity has changed while the session was open."""
+    memory = MemoryDisk(SIZE)
+    async with server_of(memory) as server:
+        disk = await remote(server)
+        memory._identity = "another"
+        memory._info = memory._describe()
+        with pytest.raises(Fenced, match="another one now"):
+            await disk.read(0, 3)
+
+
 async def test_a_server_that_compares_nothing_is_found_out() -> None:
     """The client itself compares the identity when a session is opened again."""
     async with server_of() as server:
