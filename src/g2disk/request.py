@@ -55,7 +55,7 @@ class Request:
         """Belongs to who made the request; nobody else looks at it."""
         self.data = data
         """Of a write: the bytes, a Buffer that stays as it is until the request is done.  Afterwards, of a read: its
-        bytes, to be used at once or copied; of extents: a list of `Extent`."""
+        bytes, as `Disk` says of buffers; of extents: a list of `Extent`."""
         self.error: DiskError | None = None
         """What went wrong, or None."""
 

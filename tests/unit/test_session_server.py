@@ -327,23 +327,6 @@ async def test_a_stopping_server_waits_for_what_is_in_flight(kind: type[HeldDisk
     assert 14 == client.status.code
 
 
-async def test_a_reply_that_waits_keeps_what_was_read() -> None:
-    """A write that comes after a read was done does not change the reply, however long the client does not take it."""
-    held = HeldDisk()
-    await held.write(0, b"old" * 100_000)
-    async with server_of(held) as server:
-        client = RawClient(server)
-        await client.open()
-        client.stream.pause()
-        client.ask(1, READ, 0, 300_000)
-        await until(lambda: client.stream.peer.unsent > 0)
-        await held.write(0, b"new" * 100_000)
-        client.stream.resume()
-        await until(lambda: len(client.replies) == 2)
-
-        assert b"old" * 100_000 == client.replies[1].payload
-
-
 async def test_a_read_that_fits_in_no_reply_is_refused() -> None:
     """A read longer than the client's largest message leaves room for is Invalid."""
     async with server_of() as server:

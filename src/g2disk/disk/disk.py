@@ -43,7 +43,8 @@ class Disk:
     - **Durability.**  When `flush` has returned, every write, trim and zero that had returned before it was called
       survives whatever this disk survives at all.  With `fua=True` a request has that property itself when it returns.
     - **Buffers.**  The buffer given to `write` belongs to the disk until the call returns, and not longer.  The buffer
-      that `read` returns may be a view of live memory: use it at once, or copy it.
+      that `read` returns may be a view of live memory: as long as somebody holds it, it shows the range that was read,
+      perhaps with later writes to it, and is never used for anything else.
     """
 
     size: int

@@ -218,10 +218,6 @@ class ServerSession:
 
     def _done(self, requests: list[Request]) -> None:
         """Answer these requests, with all others that are done in this iteration of the event loop."""
-        for request in requests:
-            if type(request.data) is memoryview and request.operation != WRITE:
-                # It may be the disk's live memory, and it may be long until it has been sent.
-                request.data = bytes(request.data)
         if not self._answered:
             self._loop.call_soon(self._answer)
         self._answered += requests
