@@ -1,4 +1,4 @@
-"""The contract of Disk, held by what clients see: over gRPC, and over real NBD through nbdkit."""
+"""The contract of Disk, held by what clients see: over gRPC, and over real NBD from every server of ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from g2disk.stores.remote import RemoteStore
 from g2disk.testing import check_disk
 from tests.support import disks
 from tests.support.nbd_disk import nbd_disk
-from tests.support.processes import ROOT, nbdkit, target_server
+from tests.support.nbd_servers import DIRECT, GATEWAY, NBDKIT, nbd_server
+from tests.support.processes import ROOT, target_server
 
 MIB = 1 << 20
 EXAMPLES = ROOT / "examples"
@@ -68,21 +69,33 @@ async def test_a_disk_keeps_the_contract_over_grpc(subject: Subject, tmp_path: P
     await check_disk(open_disk, seed=1, durable=subject.durable)
 
 
-@pytest.mark.timeout(180)
-async def test_a_disk_keeps_the_contract_through_nbdkit(subject: Subject, tmp_path: Path) -> None:
-    """check_disk passes for an NBD client of nbdkit with our plugin; a durable one's server is killed in between."""
+async def check_over_nbd(subject: Subject, directory: Path, kind: str) -> None:
+    """check_disk with an NBD client that has several connections; a durable disk's server is killed in between."""
 
     @contextlib.contextmanager
-    def gateway() -> Iterator[Path]:
-        with target_server(tmp_path, *subject.arguments, listen=f"unix:{tmp_path}/s") as server:
-            with nbdkit(tmp_path, f"endpoint={server.endpoint}") as (socket, _):
-                yield socket
-            server.process.kill()
+    def served() -> Iterator[Path]:
+        with nbd_server(directory, kind, *subject.arguments) as server:
+            yield server.socket
+            server.target.process.kill()
 
     @contextlib.asynccontextmanager
     async def open_disk() -> AsyncIterator[Disk]:
-        with gateway() as socket:
+        with served() as socket:
             async with nbd_disk(socket) as disk:
                 yield disk
 
     await check_disk(open_disk, seed=2, durable=subject.durable)
+
+
+@pytest.mark.parametrize("kind", [DIRECT, NBDKIT])
+@pytest.mark.timeout(180)
+async def test_a_disk_keeps_the_contract_over_nbd(subject: Subject, tmp_path: Path, kind: str) -> None:
+    """check_disk passes over our NBD server with nothing in between, and through nbdkit with our plugin."""
+    await check_over_nbd(subject, tmp_path, kind)
+
+
+@pytest.mark.parametrize("subject", ["memory", "giant", "file", "slow"], indirect=True)
+@pytest.mark.timeout(180)
+async def test_a_disk_keeps_the_contract_through_our_gateway(subject: Subject, tmp_path: Path) -> None:
+    """check_disk passes over our NBD server in front of a target server."""
+    await check_over_nbd(subject, tmp_path, GATEWAY)

@@ -54,6 +54,8 @@ class NbdDisk(Disk):
             await self._ask(partial(_zero, start, step, flags))
 
     async def extents(self, offset: int, length: int) -> list[Extent]:
+        if not self._info.extents:
+            return await super().extents(offset, length)
         asked = min(length, (1 << 32) - 65536)
         end = offset + asked
         found: list[Extent] = []
@@ -97,7 +99,7 @@ async def nbd_disk(socket: Path, export: str = "", connections: int = 4) -> Asyn
             trim=handle.can_trim(),
             zero=handle.can_zero(),
             fast_zero=handle.can_fast_zero(),
-            extents=True,
+            extents=handle.can_meta_context(nbd.CONTEXT_BASE_ALLOCATION),
         )
         handles.put_nowait(handle)
         yield NbdDisk(handles, threads, info)

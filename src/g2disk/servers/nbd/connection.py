@@ -57,6 +57,8 @@ class Connection(asyncio.BufferedProtocol):
         self._parser: RequestParser
         self._encode: Encode
         self._window = Window()
+        self._held: ExportWanted | ListWanted | None = None
+        """A question that waits until the client has read the answers to earlier ones."""
         self._made = self._lost = self._clogged = self._paused = self._draining = False
         self._submitting = self._stopping = False
         self._peer = "an NBD client"
@@ -68,7 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self._peer = f"the NBD client at {peer[0]}:{peer[1]}"
-        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, transport.close)
+        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._transport.abort)
         self._send_handshake()
         self._made = True
         if self._stopping:
@@ -102,6 +104,9 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """See `asyncio.BaseProtocol`."""
         self._clogged = False
+        if self._held is not None:
+            event, self._held = self._held, None
+            self._start(self._answer(event))
         self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,6 +143,8 @@ class Connection(asyncio.BufferedProtocol):
         elif isinstance(event, Closed):
             log.debug("< %s left: %s", self._peer, event.reason)
             self._transport.close()
+        elif event is not None and self._clogged:
+            self._held = event
         elif event is not None:
             self._start(self._answer(event))
 
