@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import threading
 
 from g2disk.clock import SystemClock
-from g2disk.disk import Buffer, Disk
+from g2disk.disk import Buffer, Disk, Done, Extent
 from g2disk.errors import Invalid, OutOfSpace
+from g2disk.request import Request
+from g2disk.stores.memory import MemoryDisk
 
 
 class SlowDisk(Disk):
@@ -108,3 +111,40 @@ def stalls() -> Disk:
 def breaks() -> Disk:
     """A factory with a bug."""
     raise ZeroDivisionError("by zero")
+
+
+class ShufflingDisk(MemoryDisk):
+    """A memory disk of coroutines, some of which take effect a little after they were called."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(2 << 20)
+        self._random = random.Random(int(seed))
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        return requests
+
+    async def read(self, offset: int, length: int) -> Buffer:
+        await self._wait()
+        return await super().read(offset, length)
+
+    async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
+        await self._wait()
+        await super().write(offset, data, fua)
+
+    async def trim(self, offset: int, length: int, fua: bool = False) -> None:
+        await self._wait()
+        await super().trim(offset, length, fua)
+
+    async def zero(
+        self, offset: int, length: int, fua: bool = False, may_trim: bool = True, fast: bool = False
+    ) -> None:
+        await self._wait()
+        await super().zero(offset, length, fua, may_trim, fast)
+
+    async def extents(self, offset: int, length: int) -> list[Extent]:
+        await self._wait()
+        return await super().extents(offset, length)
+
+    async def _wait(self) -> None:
+        if self._random.randrange(2):
+            await SystemClock().sleep(self._random.randrange(3) / 1000)
