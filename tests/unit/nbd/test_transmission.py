@@ -253,7 +253,9 @@ def test_nothing_is_read_behind_a_disconnect(extended: bool) -> None:
     read = request(wire.READ, 1, 0, 512, extended=extended)
     stop = request(wire.DISC, 2, 0, 0, extended=extended)
 
-    requests, refused = under_test.feed(read + stop + read + b"not NBD at all, and longer than what is received at once" * 20_000)
+    requests, refused = under_test.feed(
+        read + stop + read + b"not NBD at all, and longer than what is received at once" * 20_000
+    )
 
     assert ([each.tag for each in requests], refused) == ([1], [])
     assert under_test.disconnected
