@@ -13,8 +13,16 @@ import uvloop
 from g2disk.disk import Disk
 from g2disk.disk.perform import perform
 from g2disk.request import Request
+from g2disk.servers.nbdkit.thread_state import keep_thread_state
 
 Result = TypeVar("Result")
+
+
+GATHER = 64
+"""Requests that are enough for a batch.  While there are fewer, the loop goes round as long as each round brings more:
+threads that were woken together come back one by one."""
+
+_own = threading.local()
 
 
 class _Call:
@@ -42,6 +50,8 @@ class Bridge:
         self._calls: deque[_Call] = deque()
         self._requests: deque[tuple[Disk, Request]] = deque()
         self._awake = False
+        self._seen = 0
+        """Requests that were there when the loop last looked."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="g2disk", daemon=True)
         self._thread.start()
@@ -62,8 +72,7 @@ class Bridge:
 
         Requests of many threads reach the disk as one batch (`Disk.submit`).  `request.tag` is the bridge's.
         """
-        request.tag = done = threading.Lock()
-        done.acquire()
+        request.tag = done = _lock_of_this_thread()
         self._requests.append((disk, request))
         self._wake()
         done.acquire()
@@ -83,6 +92,11 @@ class Bridge:
             self._loop.call_soon_threadsafe(self._fetch)
 
     def _fetch(self) -> None:
+        if self._seen < len(self._requests) < GATHER and not self._calls:
+            self._seen = len(self._requests)
+            self._loop.call_soon(self._fetch)
+            return
+        self._seen = 0
         # Cleared before the queues are read: whoever appends from now on wakes the loop again.
         self._awake = False
         while self._calls:
@@ -115,6 +129,16 @@ class Bridge:
             await perform(disk, request)
         finally:
             _release([request])
+
+
+def _lock_of_this_thread() -> threading.Lock:
+    """Held, until `_release` lets the thread go on."""
+    lock: threading.Lock | None = getattr(_own, "lock", None)
+    if lock is None:
+        keep_thread_state()
+        lock = _own.lock = threading.Lock()
+        lock.acquire()
+    return lock
 
 
 def _release(requests: list[Request]) -> None:
