@@ -53,7 +53,7 @@ def test_everything_a_disk_can_do_is_advertised(gateway: Path) -> None:
         assert not handle.is_read_only()
         assert handle.can_meta_context(nbd.CONTEXT_BASE_ALLOCATION)
         assert 64 * GIB == handle.get_size()
-        assert (1, 4096, 32 * MIB) == tuple(
+        assert (1, 4096, 64 * MIB) == tuple(
             handle.get_block_size(which) for which in (nbd.SIZE_MINIMUM, nbd.SIZE_PREFERRED, nbd.SIZE_MAXIMUM)
         )
 

@@ -65,7 +65,7 @@ def test_nbdinfo_sees_the_disk(server: NbdServer) -> None:
     found = json.loads(run("nbdinfo", "--json", server.uri("blank")))["exports"][0]
 
     assert ("blank", SIZE) == (found["export-name"], found["export-size"])
-    assert (1, 4 * KIB, 32 * MIB) == tuple(
+    assert (1, 4 * KIB, 64 * MIB) == tuple(
         found[f"block_size_{which}"] for which in ("minimum", "preferred", "maximum")
     )
     can = ("flush", "fua", "trim", "zero", "fast_zero", "multi_conn", "df", "cache")

@@ -18,8 +18,8 @@ from g2disk.errors import (
     kind_of_errno,
     kind_of_error,
 )
-from g2disk.remote.status import STATUS, kind_of, trailers_of
 from g2disk.nbd.errors import NBD_ERRNO, nbd_errno
+from g2disk.remote.status import STATUS, kind_of, trailers_of
 
 
 def test_every_kind_is_in_every_table() -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from g2disk.units import MIB
 
-MAXIMUM_REQUEST = 32 * MIB
-"""The most data, in bytes, that one read or write carries anywhere in g2disk; the limit that NBD clients assume
-(NBD protocol, "Block size constraints")."""
+MAXIMUM_REQUEST = 64 * MIB
+"""The most data, in bytes, that one read or write carries anywhere in g2disk: twice what NBD clients may assume (NBD
+protocol, "Block size constraints"), since some ask for more all the same, nbd-tester-client among them."""
 
 MAXIMUM_RANGE = 1 << 32
 """Bytes that one request may zero where that is done by writing; just more than what a request of NBD can ask for, with

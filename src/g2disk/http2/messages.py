@@ -9,7 +9,7 @@ from g2disk.http2.frames import PREFIX
 from g2disk.units import KIB, MIB
 
 LARGEST_MESSAGE: Final = 36 * MIB
-"""Bytes of a message that we take, unless a stream has a limit of its own: NBD's largest request, 32 MiB, and what goes
+"""Bytes of a message that we take, unless a stream has a limit of its own: a transfer of 32 MiB, and what goes
 around it."""
 
 RESOURCE_EXHAUSTED: Final = 8

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from g2disk.disk import MAXIMUM_REQUEST, DiskInfo
+from g2disk.disk import DiskInfo
 from g2disk.remote import codec, methods
 from g2disk.remote.methods import Data
 from g2disk.remote.pb import disk_pb2
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.handlers import UnaryRow, row
+from g2disk.units import MIB
 
 _HOLE, _ZERO = 1, 2
+_LARGEST_TRANSFER = 32 * MIB
+"""Bytes of data in a message; the connection takes no larger ones."""
 _MOST_EXTENTS = 32768
 """In one reply; a client asks again from where it ends."""
 
@@ -84,7 +87,7 @@ def describe(name: str, info: DiskInfo) -> disk_pb2.DescribeReply:
         size=info.size,
         minimum_block=info.minimum_block,
         preferred_block=info.preferred_block,
-        maximum_transfer=min(info.maximum_request, MAXIMUM_REQUEST),
+        maximum_transfer=min(info.maximum_request, _LARGEST_TRANSFER),
         read_only=info.read_only,
         capabilities=disk_pb2.Capabilities(
             flush=info.flush,
