@@ -49,11 +49,11 @@ Fields are only ever added.
 
 ## What attach keeps
 
-`g2disk attach` leaves a gateway process running, nbdkit with g2disk's plugin, and where there is a file instead of a
-device, nbdfuse too. Of each attachment there is a directory with its state, its socket and the logs of these processes:
-in `/run/g2disk` for root, in `$XDG_RUNTIME_DIR/g2disk` or a private directory below the temporary directory for other
-users, or in `$G2DISK_RUN_DIR` where that is set. `status` and `detach` know what their own user attached. Files and
-devices do not survive a restart of the machine, and are not attached again after one.
+`g2disk attach` leaves a gateway process running, `g2disk nbd` or nbdkit with g2disk's plugin, and where there is a file
+instead of a device, nbdfuse too. Of each attachment there is a directory with its state, its socket and the logs of
+these processes: in `/run/g2disk` for root, in `$XDG_RUNTIME_DIR/g2disk` or a private directory below the temporary
+directory for other users, or in `$G2DISK_RUN_DIR` where that is set. `status` and `detach` know what their own user
+attached. Files and devices do not survive a restart of the machine, and are not attached again after one.
 
 The kernel's nbd takes root, `/dev/fuse` does not. Of two users, only the one who attached a file can open it.
 
@@ -68,8 +68,16 @@ The kernel's nbd takes root, `/dev/fuse` does not. Of two users, only the one wh
 """
 
 EXAMPLES = {
-    "serve": ["g2disk serve", "g2disk serve memory: --disk default=5MiB --listen unix:/tmp/g2disk-server.sock"],
-    "plugin": ['nbdkit -f -U /tmp/g2disk.sock python "$(g2disk plugin)" endpoint=localhost:8080 disk=vm1'],
+    "serve": [
+        "g2disk serve",
+        "g2disk serve memory: --disk default=5MiB --listen unix:/tmp/g2disk-server.sock",
+        "g2disk serve --nbd unix:/tmp/g2disk.sock --nbd 127.0.0.1:10809",
+    ],
+    "nbd": [
+        "g2disk nbd --listen unix:/tmp/g2disk.sock",
+        "g2disk nbd vm1 vm2 --endpoint localhost:8080 --listen 127.0.0.1:10809 --read-only",
+    ],
+    "plugin": ['nbdkit -f -t 64 -U /tmp/g2disk.sock python "$(g2disk plugin)" endpoint=localhost:8080 disk=vm1'],
     "create": ["g2disk create vm1 10GiB", "g2disk create giant 8EiB --description 'for tests'"],
     "list": ["g2disk list", "g2disk list --json | jq -r '.disks[].name'"],
     "info": ["g2disk info vm1"],
@@ -77,7 +85,12 @@ EXAMPLES = {
     "delete": ["g2disk delete vm1 --yes"],
     "import": ["g2disk import disk.raw vm1", "g2disk import /dev/sdb vm1"],
     "export": ["g2disk export vm1 disk.raw", "g2disk export vm1 /dev/sdb --force"],
-    "attach": ["g2disk attach vm1", "g2disk attach vm1 /dev/nbd3 --connections 4", "g2disk attach vm1 --fuse vm1.raw"],
+    "attach": [
+        "g2disk attach vm1",
+        "g2disk attach vm1 /dev/nbd3 --connections 4",
+        "g2disk attach vm1 --fuse vm1.raw",
+        "g2disk attach vm1 --via nbdkit",
+    ],
     "detach": ["g2disk detach vm1", "g2disk detach /dev/nbd3"],
     "status": ["g2disk status"],
 }

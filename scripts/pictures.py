@@ -92,9 +92,11 @@ def chain() -> str:
     picture.box(30, 112, 340, 54, "the kernel's NBD client", "or nbdfuse, qemu, nbdcopy")
     picture.arrow((200, 166), (200, 252), label="NBD, a Unix socket or TCP", at=(212, 206))
 
-    picture.frame(20, 222, 360, 278, "gateway: nbdkit")
-    picture.box(40, 252, 320, 54, "nbdkit", "NBD server, filters")
-    picture.box(40, 320, 320, 54, "plugin.py, Bridge", "nbdkit's threads to one event loop", fill=OURS)
+    picture.frame(20, 222, 360, 278, "gateway: g2disk nbd, or nbdkit")
+    picture.box(40, 252, 320, 54, "NBD server", "one event loop, requests in batches", fill=OURS)
+    picture.box(
+        40, 320, 320, 54, "or nbdkit: plugin.py, Bridge", "its threads to one event loop, in batches", fill=OURS
+    )
     picture.box(40, 374, 320, 32, "Disk", fill=WAIST)
     picture.box(
         40, 406, 320, 74, "RemoteDisk", "splits, waits, repeats what is safe", "notices another disk", fill=OURS
@@ -105,7 +107,7 @@ def chain() -> str:
     picture.arrow((660, 74), (660, 152))
 
     picture.frame(480, 108, 360, 392, "target server")
-    picture.box(500, 152, 320, 54, "gRPC services", "Disk, Catalogue, reference protocol", fill=OURS)
+    picture.box(500, 152, 320, 54, "gRPC services, NBD server", "Session, calls, reference protocol", fill=OURS)
     picture.box(500, 220, 320, 54, "layers", "Checked; Metered, Logged, ReadOnly", fill=OURS)
     picture.box(500, 274, 320, 32, "Disk", fill=WAIST)
     stores = (

@@ -88,7 +88,7 @@ class G2diskPlugin(G2disk):
         endpoint = self.target_server(directory, size)
         plugin = self._source / "g2disk/servers/nbdkit/plugin.py"
         env = {**python_path(self._source), "VIRTUAL_ENV": sys.prefix}
-        return self.nbdkit(directory, size, "python", str(plugin), f"endpoint={endpoint}", env=env)
+        return self.nbdkit(directory, size, "-t", "64", "python", str(plugin), f"endpoint={endpoint}", env=env)
 
 
 class UnaryPlugin(G2disk):

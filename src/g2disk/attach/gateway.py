@@ -18,6 +18,10 @@ from g2disk.errors import Invalid, Unavailable
 PATIENCE = 60.0
 """Seconds that a process of ours may take to get ready or to end."""
 
+_THREADS = 64
+"""Threads that nbdkit works with, and so the most requests of a connection that it has under way; its own 16 keep a
+queue of the usual depth waiting."""
+
 _LONGEST_SOCKET = 107
 """Bytes that a Unix socket's path may have (sun_path in unix(7), less the closing zero)."""
 
@@ -68,7 +72,7 @@ def _nbd_command(slot: Slot, source: Source) -> list[str | Path]:
 
 
 def _nbdkit_command(slot: Slot, source: Source) -> list[str | Path]:
-    command: list[str | Path] = ["nbdkit", "-f", "-U", slot.socket, "python", plugin_path()]
+    command: list[str | Path] = ["nbdkit", "-f", "-t", str(_THREADS), "-U", slot.socket, "python", plugin_path()]
     command += [f"endpoint={absolute(source.endpoint)}"]
     command += [f"timeout={source.timeout:g}", f"readonly={str(source.read_only).lower()}"]
     return [*command, f"disk={source.disk}"] if source.disk else command

@@ -33,7 +33,8 @@ def attach(
         int, typer.Option(min=1, max=64, metavar="N", help="Connections between kernel and gateway.")
     ] = 1,
     via: Annotated[
-        Via, typer.Option(help="The gateway: g2disk's own NBD server, or nbdkit with its plugin.")
+        Via,
+        typer.Option(metavar="nbd|nbdkit", help="The gateway: g2disk's own NBD server, or nbdkit with its plugin."),
     ] = Via.NBD,
     read_only: Annotated[bool, typer.Option("--read-only", help="Take no writes.")] = False,
     timeout: Timeout = DEFAULT_TIMEOUT,
