@@ -2,42 +2,48 @@
 
 nbdkit enters Python by `PyGILState_Ensure` and leaves it by `PyGILState_Release`, for each request.  The outermost pair
 makes a thread state and deletes it, with a mapping of memory: a third of the plugin's processor time.  One `Ensure`
-more keeps the state; a destructor of POSIX threads (pthread_key_create(3)) deletes it when the thread ends.
+more keeps the state, and the C library makes up for it by a `Release` when the thread ends.
+
+That has to come before the thread's keys (pthread_key_create(3)) are cleared: Python finds the state by one of them,
+and since 3.12 it ends the process when a state is deleted that it does not find.  Destructors of thread_local objects
+of C++ run before (glibc's elf/dl-tls and nptl/pthread_create; Itanium C++ ABI, "__cxa_thread_atexit").
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
 from typing import Any
 
 from g2disk.errors import Internal
 
-_libc = ctypes.CDLL(None)
 _python = ctypes.pythonapi
-_python.PyThreadState_Get.restype = ctypes.c_void_p
-_python.PyThreadState_Clear.argtypes = _python.PyThreadState_Delete.argtypes = (ctypes.c_void_p,)
+_at_thread_exit: Any = getattr(ctypes.CDLL(None), "__cxa_thread_atexit_impl", None)
+"""None where the C library is not glibc; then nothing is kept."""
+_library = ctypes.cast(_at_thread_exit, ctypes.c_void_p) if _at_thread_exit is not None else None
+"""An address in a library that must stay loaded as long as the destructor is needed; glibc takes no null there."""
+
+_LOCKED = 0
+"""PyGILState_LOCKED, what `Ensure` answers to a thread that has the lock already; `Release` gets it back."""
 
 
-def _delete(state: int) -> None:
-    # By now Python has forgotten the thread's state, and ctypes has made another one for this call.
-    _python.PyThreadState_Clear(state)
-    _python.PyThreadState_Delete(state)
+def _release(_: int | None) -> None:
+    # ctypes has entered Python for this call with the state that was kept, and deletes it as it leaves.
+    _python.PyGILState_Release(_LOCKED)
 
 
-_destructor: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_delete)
-
-
-def _new_key() -> ctypes.c_uint:
-    key = ctypes.c_uint()
-    if _libc.pthread_key_create(ctypes.byref(key), _destructor):
-        raise Internal("there is no key for threads left (PTHREAD_KEYS_MAX)")
-    return key
-
-
-_key = _new_key()
+_destructor: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_release)
 
 
 def keep_thread_state() -> None:
-    """Keep this thread's state until it ends.  Call it once in a thread that Python did not start."""
+    """Keep this thread's state until it ends.  Call it once in a thread that Python did not start.
+
+    The main thread is left alone: it ends after Python does.
+    """
+    if _at_thread_exit is None or threading.get_native_id() == os.getpid():
+        return
     _python.PyGILState_Ensure()
-    _libc.pthread_setspecific(_key, ctypes.c_void_p(_python.PyThreadState_Get()))
+    if _at_thread_exit(_destructor, None, _library):
+        _python.PyGILState_Release(_LOCKED)
+        raise Internal("the C library has no memory left to note what is to be done when a thread ends")
