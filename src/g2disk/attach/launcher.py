@@ -1,8 +1,8 @@
 """Runs a command as a process that is no child of ours: `python launcher.py LOG COMMAND…` prints its pid.
 
-A script of its own that imports only `os` and `sys`, as forking would be unsafe in a process that runs gRPC.  The
-command starts only once its parent is gone: nbdkit 1.32 in the foreground ends with the parent that it started under,
-whether --exit-with-parent is given or not (its server/main.c).
+A script of its own that imports only `os` and `sys`, as forking would be unsafe in a process with threads and an event
+loop.  The command starts only once its parent is gone: nbdkit 1.32 in the foreground ends with the parent that it
+started under, whether --exit-with-parent is given or not (its server/main.c).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a target server is, as people write it.  Pure: the nbdkit plugin checks it before gRPC may be touched."""
+"""Where a target server is, as people write it.  Pure: the nbdkit plugin checks it before nbdkit forks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin's key=value parameters.  Pure: read before nbdkit forks, when gRPC may not be touched."""
+"""The plugin's key=value parameters.  Pure: read before nbdkit forks, when nothing may be started."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ readonly=BOOL                 take no writes (default false)"""
 """For people, a line each."""
 
 _LONGEST = 1e9
-"""Seconds; gRPC's deadlines end in the year 2262."""
+"""Seconds: thirty years, which every timer can count."""
 
 _TRUE, _FALSE = {"1", "true", "t", "yes", "y", "on"}, {"0", "false", "f", "no", "n", "off"}
 

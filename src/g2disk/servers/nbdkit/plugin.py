@@ -151,7 +151,7 @@ def get_ready() -> None:
 
 
 def after_fork() -> None:
-    """GRPC starts here: a channel made before nbdkit becomes a daemon is dead after it."""
+    """The event loop and its thread start here: threads do not survive the fork by which nbdkit becomes a daemon."""
     global _gateway  # noqa: PLW0603
     from g2disk.allocator import keep_freed_memory
     from g2disk.servers.nbdkit.gateway import ThreadedGateway
