@@ -82,6 +82,23 @@ def test_a_file_system_on_the_disk_survives_detaching(g2disk: Command, disk: Pat
     assert nothing_is_left(g2disk, again)
 
 
+def test_nbdkit_can_be_the_gateway(g2disk: Command, tmp_path: Path) -> None:
+    """With --via nbdkit it keeps what is written, and works on 64 requests at once."""
+    file = tmp_path / "file"
+    g2disk.ok("create", "a", "1MiB")
+    g2disk.ok("attach", "a", "--fuse", file, "--via", "nbdkit")
+    file.write_bytes(b"by nbdkit".ljust(1 << 20))
+    (gateway,) = (command for command in processes(g2disk) if "nbdfuse" not in command)
+    g2disk.ok("detach", "a")
+
+    assert " -t 64 " in gateway
+    assert "nbdkit" in gateway.split()[0]
+    g2disk.ok("attach", "a", "--fuse", file)
+    assert b"by nbdkit" == file.read_bytes()[:9]
+    g2disk.ok("detach", "a")
+    assert nothing_is_left(g2disk, file)
+
+
 def test_status_shows_what_is_attached(g2disk: Command, disk: Path) -> None:
     """Name, file, size, state and endpoint; the same and more as JSON, for attach and detach too."""
     shown = g2disk.ok("status").splitlines()
@@ -248,7 +265,8 @@ def test_a_gateway_that_cannot_start_is_one_error(g2disk: Command, tmp_path: Pat
     programs.mkdir()
     (programs / "nbdkit").write_text("#!/bin/sh\necho 'nbdkit: error: no luck today' >&2\nexit 1\n")
     (programs / "nbdkit").chmod(0o755)
-    done = g2disk("attach", "a", "--fuse", tmp_path / "file", env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    path = f"{programs}:{os.environ['PATH']}"
+    done = g2disk("attach", "a", "--fuse", tmp_path / "file", "--via", "nbdkit", env={"PATH": path})
 
     assert 10 == done.code
     assert "no luck today" in done.error
