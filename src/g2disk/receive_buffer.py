@@ -19,8 +19,16 @@ LARGE = 128 << 10
 _PEEK = 4 << 10
 """Bytes to receive after a large item.  Another one probably follows, and all of it but this goes to its place."""
 
-_OURS = 2
-"""References to a block that only a local name and the count's own argument refer to."""
+
+def _references_of_one_name() -> int:
+    """What is counted for a block that only a local name refers to: 2 with the count's own argument, 1 since Python
+    3.14, which borrows for it.
+    """
+    block = bytearray()
+    return sys.getrefcount(block)
+
+
+_OURS = _references_of_one_name()
 
 _KEPT = 16
 _LARGEST_KEPT = 2 << 20
