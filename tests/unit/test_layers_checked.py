@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from g2disk.disk import MAXIMUM_RANGE, MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Extent
+from g2disk.disk import MAXIMUM_RANGE, MAXIMUM_REQUEST, Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.disk.layers import Checked
 from g2disk.errors import DiskError, Internal, Invalid, OutOfRange, OutOfSpace, ReadOnly, Unavailable
+from g2disk.request import READ, Request
 from g2disk.units import GIB, MAXIMUM_DISK_SIZE, MIB
 
 HUGE = [1 << 63, (1 << 63) - 1, (1 << 64) - 1, 1 << 64, 1 << 100]
@@ -217,6 +219,51 @@ async def test_a_read_of_another_type_is_a_bug(answer: Any) -> None:
     """A read that is not bytes never passes."""
     with pytest.raises(Internal, match=f"returned {type(answer).__name__}, not bytes"):
         await Checked(Answers(answer)).read(0, 3)
+
+
+class Submits(Answers):
+    """Reports the first requests of a batch, keeps the next ones, and raises; later it reports all."""
+
+    def __init__(self, problem: Exception | None, data: Any = b"abc") -> None:
+        super().__init__()
+        self.problem, self.data = problem, data
+        self.late: Callable[[], None]
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        for request in requests:
+            request.data = self.data
+        done(requests[:2])
+        self.late = lambda: done(requests[2:])
+        if self.problem is not None:
+            raise self.problem
+        return None  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("problem", [MemoryError(), OutOfSpace("full"), KeyError("x"), None])
+async def test_a_submit_that_raises_reports_each_request_once(problem: Exception | None) -> None:
+    """What was reported stays, the rest fails with what went wrong, and nothing is reported twice."""
+    inner, finished = Submits(problem), list[Request]()
+    requests = [Request(READ, 0, offset, 3) for offset in range(5)]
+
+    assert Checked(inner).submit(requests, finished.extend) == []
+    inner.late()
+
+    assert finished == requests
+    kind = OutOfSpace if isinstance(problem, OutOfSpace) else Internal
+    assert [type(request.error) for request in requests] == [type(None)] * 2 + [kind] * 3
+    assert [request.data for request in requests] == [b"abc"] * 2 + [None] * 3
+
+
+@pytest.mark.parametrize(
+    "data", [None, "abc", 3, b"12", memoryview(b"12345678").cast("Q"), memoryview(bytes(24)).cast("Q")]
+)
+async def test_a_wrong_answer_to_a_submitted_read_is_a_bug(data: Any) -> None:
+    """What is not the bytes that were asked for never passes, and never raises where it is reported."""
+    inner, finished = Submits(None, data), list[Request]()
+
+    Checked(inner).submit([Request(READ, 0, 0, 3)], finished.extend)
+
+    assert [type(request.error) for request in finished] == [Internal]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from g2disk.disk import Buffer, Disk
-from g2disk.disk.layers import Faulty, Slow, script
+from g2disk.disk import Buffer, Disk, Done
+from g2disk.disk.layers import Checked, Faulty, Slow, script
 from g2disk.disk.layers.faulty import Fault
 from g2disk.disk.layers.metered import Metered
 from g2disk.errors import OutOfSpace
 from g2disk.metrics import DiskMetrics
+from g2disk.request import READ, Request
 from g2disk.stores.memory import MemoryDisk
 from g2disk.testing import ManualClock, turns
 from g2disk.units import MIB
@@ -96,3 +97,33 @@ async def test_the_page_says_what_it_shows() -> None:
     assert "# HELP g2disk_requests_in_flight Requests that run now." in page
     assert 'g2disk_requests_total{disk="vm1",operation="flush"} 1.0' in page
     assert other.value("requests_total", operation="flush") is None
+
+
+class Refuses(MemoryDisk):
+    """Reports one request of a batch, and raises."""
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        super().submit(requests[:1], done)
+        raise OutOfSpace("full")
+
+
+def test_a_batch_that_raises_is_not_in_flight() -> None:
+    """Nothing stays in flight of a batch that the disk did not take."""
+    registry = CollectorRegistry()
+    disk = Metered(Refuses(MIB), DiskMetrics(registry), "vm1", ManualClock())
+
+    with pytest.raises(OutOfSpace):
+        disk.submit([Request(READ, 0, 0, 512) for _ in range(3)], lambda _: None)
+
+    assert registry.get_sample_value("g2disk_requests_in_flight", {"disk": "vm1"}) == 0
+
+
+def test_an_operation_that_there_is_not_is_counted() -> None:
+    """A request that nobody knows is one more, and reporting it does not raise."""
+    registry, finished = CollectorRegistry(), list[Request]()
+    disk = Metered(Checked(MemoryDisk(MIB)), DiskMetrics(registry), "vm1", ManualClock())
+
+    disk.submit([Request(99, 0, 0, 512)], finished.extend)
+
+    assert len(finished) == 1
+    assert registry.get_sample_value("g2disk_requests_total", {"disk": "vm1", "operation": "unknown"}) == 1

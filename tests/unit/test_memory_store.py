@@ -388,3 +388,21 @@ def test_chunks_are_whole_pages() -> None:
     """The sizes that the code divides by fit each other on this machine."""
     assert CHUNK % PAGE == 0
     assert mmap.PAGESIZE == PAGE
+
+
+def test_a_batch_survives_that_there_is_no_memory() -> None:
+    """A request that the system has no memory for fails alone; the others of its batch are done."""
+    script = """
+    from g2disk.request import READ, WRITE, Request
+
+    disk = MemoryDisk(1 << 30)
+    asyncio.run(disk.write(0, b"abc"))
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 32 * MIB, -1))
+    requests = [Request(READ, 0, 0, 3), Request(READ, 0, 0, 64 * MIB), Request(WRITE, 0, 9, 1, data=b"x")]
+    finished = []
+    assert disk.submit(requests, finished.extend) == []
+    assert finished == requests
+    print([type(request.error).__name__ for request in requests])
+    """
+    assert in_a_process(script) == "['NoneType', 'OutOfSpace', 'NoneType']"

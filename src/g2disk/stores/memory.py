@@ -8,7 +8,7 @@ from sortedcontainers import SortedDict
 
 from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent, coalesce
 from g2disk.disk.identity import new_identity
-from g2disk.errors import DiskError, Exists, NotFound, OutOfRange
+from g2disk.errors import DiskError, Exists, NotFound, OutOfRange, OutOfSpace
 from g2disk.request import EXTENTS, READ, TRIM, WRITE, ZERO, Request
 from g2disk.stores.chunks import CHUNK, PAGE, Chunk, Pool
 from g2disk.stores.store import DiskEntry, Store
@@ -95,6 +95,8 @@ class MemoryDisk(Disk):
                     request.data = self._states(request.offset, request.length)
             except DiskError as error:
                 request.error = error
+            except MemoryError:
+                request.error = OutOfSpace(f"no memory for {request.length} bytes; ask for less at once")
         done(requests)
         return []
 

@@ -34,11 +34,9 @@ class Checked(Wrapper):
         if not length:
             return b""
         data = await ask(self._name, self.inner.read, offset, length)
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise Internal(f"read of {self._name} returned {type(data).__name__}, not bytes; mend the disk")
-        count = data.nbytes if isinstance(data, memoryview) else len(data)
-        if count != length:
-            raise Internal(f"read of {self._name} returned {count} bytes for {length} at {offset}; mend the disk")
+        wrong = _wrong_data(data, length)
+        if wrong:
+            raise Internal(f"read of {self._name} {wrong} for {length} at {offset}; mend the disk")
         return data
 
     async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
@@ -110,16 +108,7 @@ class Checked(Wrapper):
                 settled.append(request)
         if settled:
             done(settled)
-        if not good:
-            return []
-
-        def check(finished: list[Request]) -> None:
-            for request in finished:
-                if request.operation in _ANSWERED and request.error is None:
-                    self._check_answer(request)
-            done(finished)
-
-        return self.inner.submit(good, check)
+        return self._submit(good, done) if good else []
 
     async def close(self) -> None:
         """See `Disk.close`."""
@@ -133,6 +122,37 @@ class Checked(Wrapper):
             raise
         except Exception as error:
             raise as_disk_error(error, f"info of {self._name}") from error
+
+    def _submit(self, requests: list[Request], done: Done) -> list[Request]:
+        """Have the inner disk take the requests.  Where it raises, those that it has not reported by then are done, and
+        what it says of them later is not heard.
+        """
+        taken = False
+        reported: list[Request] = []
+        unheard: set[Request] = set()
+
+        def check(finished: list[Request]) -> None:
+            if unheard:
+                finished = [request for request in finished if request not in unheard]
+            elif not taken:
+                reported.extend(finished)
+            for request in finished:
+                if request.operation in _ANSWERED and request.error is None:
+                    self._check_answer(request)
+            done(finished)
+
+        try:
+            left = [*self.inner.submit(requests, check)]
+        except Exception as error:  # noqa: BLE001  whatever a disk raises: it is reported and logged
+            unheard.update(set(requests).difference(reported))
+            failed = [request for request in requests if request in unheard]
+            problem = as_disk_error(error, f"submit of {self._name}")
+            for request in failed:
+                request.data, request.error = None, type(problem)(*problem.args)
+            done(failed)
+            return []
+        taken = True
+        return left
 
     def _may_pass(self, request: Request, info: DiskInfo) -> bool:
         """Whether the inner disk is to be asked; if not, the request has its error, or has nothing to do."""
@@ -160,8 +180,8 @@ class Checked(Wrapper):
         wrong, what = "", f"{OPERATIONS[request.operation]} of {self._name}"
         if request.operation == EXTENTS:
             wrong = _wrong_extents(request.data, request.offset, request.length)
-        elif len(request.data) != request.length:
-            wrong = f"returned {len(request.data)} bytes"
+        else:
+            wrong = _wrong_data(request.data, request.length)
         if wrong:
             where = f"{request.length} bytes at {request.offset}"
             request.data, request.error = None, Internal(f"{what} for {where} {wrong}; mend the disk")
@@ -203,6 +223,14 @@ def _length(data: Buffer) -> int:
     if isinstance(data, memoryview) and data.contiguous and data.format == "B" and data.ndim == 1:
         return data.nbytes
     raise Invalid(f"cannot write a {type(data).__name__}; give bytes, a bytearray or a contiguous memoryview of bytes")
+
+
+def _wrong_data(data: Buffer, length: int) -> str:
+    """What is wrong with the inner disk's answer to a read, or nothing."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        return f"returned {type(data).__name__}, not bytes"
+    count = data.nbytes if isinstance(data, memoryview) else len(data)
+    return "" if count == length else f"returned {count} bytes"
 
 
 def _wrong_extents(extents: list[Extent], offset: int, length: int) -> str:

@@ -62,21 +62,28 @@ class Metered(Observing):
     def submit(self, requests: list[Request], done: Done) -> list[Request]:
         """See `Disk.submit`; counts and times what the inner disk takes."""
         begin = self._clock.now()
-        self._in_flight.inc(len(requests))
+        in_flight = len(requests)
+        self._in_flight.inc(in_flight)
 
         def count(finished: list[Request]) -> None:
+            nonlocal in_flight
+            in_flight -= len(finished)
             self._in_flight.dec(len(finished))
             taken = self._clock.now() - begin
             for request in finished:
                 self._count(request, taken)
             done(finished)
 
-        left = self.inner.submit(requests, count)
+        try:
+            left = self.inner.submit(requests, count)
+        except BaseException:  # what it has taken and not reported, nobody waits for
+            self._in_flight.dec(in_flight)
+            raise
         self._in_flight.dec(len(left))
         return left
 
     def _count(self, request: Request, taken: float) -> None:
-        operation = OPERATIONS[request.operation]
+        operation = OPERATIONS.get(request.operation, "unknown")
         requests, volume, seconds = self._children.get(operation) or self._add(operation)
         requests.inc()
         seconds.observe(taken)
