@@ -11,6 +11,7 @@ import pytest
 from tests.support.session import SIZE, HeldDisk, OneDisk, TaskDisk, remote, server_of, submitted, turns, until
 from tests.support.streams import Streams
 
+from g2disk.clock import SystemClock
 from g2disk.disk import Disk, DiskInfo, Extent
 from g2disk.errors import Corrupt, DiskError, Fenced, OutOfRange, OutOfSpace, ReadOnly, Unavailable, Unsupported
 from g2disk.remote import session
@@ -290,6 +291,59 @@ async def test_a_request_that_is_not_answered_is_given_up() -> None:
         assert 1 == len(server.streams.opened)
 
 
+async def test_a_write_that_was_given_up_never_lands_on_a_later_one() -> None:
+    """After a write that was not answered in time, the next one waits until the server is done with the first."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        server.streams.timeout = 0.3
+        disk = await remote(server)
+        with pytest.raises(Unavailable, match="did not answer Write within"):
+            await disk.write(0, b"old")
+        server.streams.timeout = 20
+        held.held.clear()
+        later = asyncio.create_task(disk.write(0, b"new"))
+        await turns(20)
+        held.let_go()
+        await later
+
+        assert b"new" == await disk.read(0, 3)
+
+
+class CountingClock(SystemClock):
+    """Remembers what was slept, and does not sleep."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await turns(1)
+
+
+async def test_a_server_that_ends_every_session_is_asked_at_growing_intervals() -> None:
+    """A read that breaks each session that it is sent in is repeated with pauses, not as fast as sessions can open."""
+    held = HeldDisk()
+    held.held = {READ}
+    async with server_of(held) as server:
+        clock = server.streams.clock = CountingClock()
+        disk = await remote(server)
+        read = asyncio.create_task(disk.read(0, 512))
+        for session in range(1, 6):
+            await until(lambda count=session: len(server.streams.opened[count - 1 :]) and len(held.batches) == count)
+            server.streams.opened[-1].cut()
+            held.let_go()
+            held.held = {READ}
+        held.held.clear()
+        await read
+        assert 4 == len(clock.slept)
+        assert clock.slept[-1] > 2 * clock.slept[0] > 0
+
+        server.streams.opened[-1].cut()
+        await disk.read(0, 512)
+        assert 4 == len(clock.slept)
+
+
 async def test_a_cancelled_write_is_done_before_the_cancellation() -> None:
     """Who cancels a write gets control back only when it cannot change the disk any more; a read is abandoned."""
     held = HeldDisk()
@@ -355,6 +409,20 @@ async def test_another_instance_inside_a_session_is_compared(flushed: bool) -> N
         else:
             with pytest.raises(Fenced):
                 await disk.flush()
+
+
+async def test_a_read_of_another_instance_is_not_believed() -> None:
+    """Once the server says that it may have lost writes, its bytes are not handed out as those that were written."""
+    memory = MemoryDisk(SIZE)
+    async with server_of(memory) as server:
+        disk = await remote(server)
+        await disk.write(0, b"abc")
+        memory._instance = "another"
+        memory._info = memory._describe()
+        with pytest.raises(Fenced, match="may have lost writes"):
+            await disk.read(0, 3)
+        with pytest.raises(Fenced):
+            await disk.flush()
 
 
 async def test_a_submitted_write_of_another_instance_fails() -> None:

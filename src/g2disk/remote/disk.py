@@ -198,14 +198,16 @@ class RemoteDisk(Disk):
         if not self._info.flush:  # nothing to compare: what was answered is durable already, or nothing ever is
             return
         changes = [request for request in requests if request.operation in _CHANGES]
-        if not changes:
-            return
-        durable = all(request.flags & FUA for request in changes)
-        if not self._acknowledgements.written(instance, durable):
+        if changes:
+            durable = all(request.flags & FUA for request in changes)
+            kept = self._acknowledgements.written(instance, durable)
+            self._note_instance()
+        else:
+            kept = self._acknowledgements.still_there(instance)
+        if not kept:
             error = self._lost()
-            for request in changes:
-                request.error = Fenced(*error.args)
-        self._note_instance()
+            for request in requests:
+                request.data, request.error = None, Fenced(*error.args)
 
     def fenced(self, error: Fenced) -> None:
         """The server said that this disk is no more."""

@@ -75,6 +75,8 @@ class Session:
         self._opening: asyncio.Task[None] | None = None
         self._sending: asyncio.Handle | None = None
         self._looking: asyncio.TimerHandle | None = None
+        self._pause = 0.0
+        """Seconds to wait before the next session is opened; 0 where the last one answered something."""
         self._instance = ""
         """What the reply said that is being dealt with."""
         self._closed = False
@@ -139,7 +141,7 @@ class Session:
                 self._stream.abort()
             self.broken(error)
             return
-        self._instance = instance
+        self._instance, self._pause = instance, 0.0
         self._owner.answered([entry.request for entry in entries if entry.request.error is None], instance)
         for entry in entries:
             if type(entry.request.error) is Fenced:
@@ -185,15 +187,13 @@ class Session:
             self._opening = self._loop.create_task(self._open_again())
 
     async def _open_again(self) -> None:
-        pause = _FIRST_PAUSE
         try:
             while self._flight.waiting:
                 try:
+                    await self._rest()
                     await self._open(wait=True)
                 except Unavailable as error:
                     log.info("= no session with %s: %s", self._connection.endpoint, error)
-                    await self._connection.clock.sleep(pause * (0.5 + self._random.random() / 2))
-                    pause = min(2 * pause, _LONGEST_PAUSE)
                 except DiskError as error:
                     if isinstance(error, Fenced):
                         self._owner.fenced(error)
@@ -202,6 +202,12 @@ class Session:
                     return
         finally:
             self._opening = None
+
+    async def _rest(self) -> None:
+        """Wait before a session is opened again, longer each time, also where sessions open and break at once."""
+        pause, self._pause = self._pause, min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+        if pause:
+            await self._connection.clock.sleep(pause * (0.5 + self._random.random() / 2))
 
     async def _open(self, wait: bool) -> None:
         """Open the next session, and go on in it with what waits."""
@@ -251,10 +257,10 @@ class Session:
         seconds = f"{self._connection.timeout:g} s"
         waited, sent = self._flight.overdue(self._loop.time())
         self._fail(waited, Unavailable(f"{where} could not be reached for {seconds}; see whether it runs"))
-        # What a broken stream has not sent yet may not be looked at any more when its request is done.
-        if self._stream is not None and self._stream.unsent and not _repeatable(sent):
+        # Done late, a write would land on those after it.  The next session begins when it is over at the server.
+        if self._stream is not None and not _repeatable(sent):
             self._stream.abort()
-            self.broken(Unavailable(f"{where} takes nothing any more"))
+            self.broken(Unavailable(f"{where} left a change of the disk unanswered for {seconds}; see whether it runs"))
         for entry in sent:
             what = OPERATIONS[entry.request.operation].capitalize()
             message = f"{where} did not answer {what} within {seconds}; see whether it runs and is not stuck"

@@ -56,11 +56,6 @@ class SessionStream:
         if self._stream is not None and not self._over:
             self._stream.send(parts)
 
-    @property
-    def unsent(self) -> int:
-        """See `MessageStream.unsent`."""
-        return self._stream.unsent if self._stream is not None and not self._over else 0
-
     def abort(self) -> None:
         """End the stream; nothing is reported any more."""
         if self._stream is not None and not self._over:
