@@ -106,11 +106,11 @@ async def test_half_a_write_changes_nothing(tmp_path: Path, form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @on_every_loop
 async def test_a_write_that_is_too_large_is_refused_and_skipped(tmp_path: Path, form: str) -> None:
-    """33 MiB in one write: EINVAL, nothing written, and the connection goes on in step."""
+    """65 MiB in one write: EINVAL, nothing written, and the connection goes on in step."""
     async with attacked(tmp_path) as (address, _):
         with contextlib.ExitStack() as stack:
             wire = await client(stack, address, form)
-            assert errno.EINVAL == (await blocking(lambda: wire.call(WRITE, 0, data=b"x" * (33 * MIB)))).error
+            assert errno.EINVAL == (await blocking(lambda: wire.call(WRITE, 0, data=b"x" * (65 * MIB)))).error
             assert bytes(512) == (await blocking(lambda: wire.call(READ, 0, 512))).data
 
 
@@ -173,11 +173,12 @@ async def test_lists_that_nobody_reads_cost_little(tmp_path: Path) -> None:
             greedy = stack.enter_context(await blocking(lambda: WireClient(address)))
             await blocking(lambda: greedy.send(option(LIST) * 20_000))
             decent = stack.enter_context(await blocking(lambda: WireClient(address)))
-            for _ in range(3):
+            made = -1
+            while made + 1 != store.lists:  # the greedy one's answers still go to its socket
+                made = store.lists
                 assert 1000 == len(await blocking(decent.exports))
-            made = store.lists
-            assert 1000 == len(await blocking(decent.exports))
-            assert made + 1 == store.lists < 200
+                assert store.lists < 1000
+            assert store.lists < 300
 
             for _ in range(2000):
                 await blocking(lambda: read_option_reply(greedy.read))

@@ -78,9 +78,7 @@ def test_nbdinfo_lists_every_disk(server: NbdServer) -> None:
     """nbdinfo --list asks for each export and finds it."""
     found = json.loads(run("nbdinfo", "--list", "--json", server.uri()))["exports"]
 
-    assert DISKS == {
-        entry["export-name"]: entry["export-size"] for entry in found
-    }
+    assert DISKS == {entry["export-name"]: entry["export-size"] for entry in found}
 
 
 def test_nbdinfo_maps_data_and_holes(server: NbdServer) -> None:

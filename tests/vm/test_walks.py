@@ -12,7 +12,7 @@ pytestmark = pytest.mark.timeout(600)  # emulated, Python starts in seconds
 
 SERVE = """
 serve() { # READY COMMAND: start a server in place of the earlier one of that name, and wait until it is ready
-    kind=${2%% *}
+    kind=$(cut -d" " -f1,2 <<<"$2" | tr " " "-")
     [ -z "${servers[$kind]-}" ] || { kill "${servers[$kind]}" && wait "${servers[$kind]}"; }
     : >"$kind.log"
     eval "exec $2" >"$kind.log" 2>&1 3>&- &

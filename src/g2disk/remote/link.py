@@ -5,6 +5,7 @@ out, and what happens on a stream goes to its `LinkStream`.
 from __future__ import annotations
 
 import asyncio
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import cast
@@ -276,4 +277,6 @@ def describe(error: BaseException | None) -> str:
     """Why a connection ended, for people."""
     if error is None:
         return "the other end closed it"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    number = getattr(error, "errno", None)
+    # asyncio writes texts of its own, which name functions of the C library.
+    return os.strerror(number) if isinstance(number, int) else str(error) or type(error).__name__
