@@ -38,9 +38,11 @@ def listen(address: str) -> tuple[list[socket.socket], str]:
 
 
 def forget_path(address: str) -> None:
-    """Remove the socket of a unix:PATH that is listened on no more."""
+    """Remove the socket of a unix:PATH that is listened on no more.  Another server's, which took its place, stays."""
     if address.startswith("unix:"):
-        Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+        path = Path(address.removeprefix("unix:"))
+        if isinstance(_answer_of(path), ConnectionRefusedError):
+            path.unlink(missing_ok=True)
 
 
 def _resolve(address: str, host: str, port: str) -> list[tuple[int, int, int, str, tuple[Any, ...]]]:
@@ -55,6 +57,8 @@ def _listen_on_host(address: str, family: int, kind: int, protocol: int, where: 
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Handed on to what is accepted: else a client whose host has lost its power is connected for ever.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listening.bind(where)
         listening.listen(_BACKLOG)
     except PermissionError as error:
@@ -89,12 +93,23 @@ def _make_way(path: Path) -> None:
         return
     if not path.is_socket():
         raise Invalid(f"{path} is there already and is no socket; take another path with --listen")
+    answer = _answer_of(path)
+    if isinstance(answer, ConnectionRefusedError):
+        path.unlink(missing_ok=True)
+    elif answer is None or isinstance(answer, BlockingIOError):
+        raise Busy(f"another server listens on {path}; stop it, or take another path with --listen")
+    else:
+        raise Busy(f"cannot listen on {path}: {answer.strerror}; take another path with --listen") from answer
+
+
+def _answer_of(path: Path) -> OSError | None:
+    """What a client that connects is told: nothing where a server listens, `BlockingIOError` where it has too many
+    clients to accept, `ConnectionRefusedError` where a server has left its socket behind.
+    """
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
         except OSError as error:
-            raise Busy(f"cannot listen on {path}: {error.strerror}; take another path with --listen") from error
-        else:
-            raise Busy(f"another server listens on {path}; stop it, or take another path with --listen")
+            return error
+    return None
