@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from g2disk.disk import Buffer, Disk
 from g2disk.disk.plain import adapt
-from g2disk.errors import NotFound
+from g2disk.errors import Internal, NotFound
+from g2disk.request import WRITE, Request
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.server import GrpcServer
+from g2disk.servers.nbdkit.bridge import Bridge
 from g2disk.servers.nbdkit.gateway import ThreadedGateway
 from g2disk.servers.nbdkit.parameters import Parameters
 from g2disk.stores.store import DiskEntry, Store
@@ -68,3 +72,23 @@ async def test_a_disk_that_is_slow_to_open_keeps_no_other_waiting() -> None:
         assert all(other is first for other in others)
         await loop.run_in_executor(threads, gateway.close)
     await server.drain(0)
+
+
+class Bug(Disk):
+    """Raises what no disk may raise, at every write."""
+
+    size = 1 << 20
+
+    async def write(self, offset: int, data: Buffer, fua: bool = False) -> None:
+        """Not done."""
+        raise KeyError(offset)
+
+
+def test_what_is_not_done_is_not_answered_as_done() -> None:
+    """Whatever happens to a write on the loop, the thread that waits for it hears that it failed."""
+    bridge = Bridge()
+    try:
+        with pytest.raises(Internal, match="KeyError"):
+            bridge.perform(Bug(), Request(WRITE, 0, 0, 3, data=b"abc"))
+    finally:
+        bridge.close()

@@ -12,6 +12,7 @@ import uvloop
 
 from g2disk.disk import Disk
 from g2disk.disk.perform import perform
+from g2disk.errors import Internal
 from g2disk.request import Request
 from g2disk.servers.nbdkit.thread_state import keep_thread_state
 
@@ -127,6 +128,9 @@ class Bridge:
     async def _perform(self, disk: Disk, request: Request) -> None:
         try:
             await perform(disk, request)
+        except BaseException as error:  # not done, whatever it was: the event loop logs it
+            request.error = Internal(f"{type(error).__name__} in the gateway; its log says more")
+            raise
         finally:
             _release([request])
 
