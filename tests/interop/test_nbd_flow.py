@@ -187,6 +187,20 @@ async def test_a_client_that_comes_as_the_server_stops_is_let_go(tmp_path: Path)
 
 
 @on_every_loop
+async def test_a_client_that_comes_behind_the_stop_is_let_go(tmp_path: Path) -> None:
+    """The event loop may have accepted a client whose connection it makes when the stop is over."""
+    async with serving(tmp_path, HeldDisk()) as (server, _):
+        await server.drain(1)
+        path = tmp_path / "late.sock"
+        listener = await asyncio.get_running_loop().create_unix_server(server._connection, str(path))
+        wire = await blocking(lambda: WireClient(path))
+        with pytest.raises((Refused, EOFError)):
+            await blocking(lambda: wire.options(GO, info_data("")))
+        wire.socket.close()
+        listener.close()
+
+
+@on_every_loop
 async def test_a_disk_that_is_stuck_holds_up_a_stop_for_the_grace_alone(tmp_path: Path) -> None:
     """When the time is over the clients are cut off, and what runs is cancelled."""
     disk = GatedReads(MIB)

@@ -1,6 +1,7 @@
 """Replies of the transmission phase, encoded: simple, structured and extended (NBD protocol, "Transmission phase").
 
-Data is passed through as it is; the result is a list of buffers for one `writelines`.
+Data is passed through as it is; the result is a list of buffers for one `writelines`, none of them empty: asyncio's own
+event loop of Python 3.12 and 3.13 would try to send an empty one for ever.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def encode_simple(requests: list[Request]) -> list[Part]:
     for request in requests:
         if request.error is not None:
             parts.append(_SIMPLE(nbd.SIMPLE_REPLY_MAGIC, errno_of(request), request.tag))
-        elif request.operation == READ:
+        elif request.operation == READ and request.length:
             parts += (_SIMPLE(nbd.SIMPLE_REPLY_MAGIC, 0, request.tag), request.data)
         else:
             parts.append(_SIMPLE(nbd.SIMPLE_REPLY_MAGIC, 0, request.tag))
@@ -64,7 +65,7 @@ def encode_structured(requests: list[Request]) -> list[Part]:
             parts += (header, request.data)
             continue
         kind, payload = _chunk(request, _short_status)
-        parts += (_STRUCTURED(nbd.STRUCTURED_REPLY_MAGIC, _DONE, kind, request.tag, len(payload)), payload)
+        parts.append(_STRUCTURED(nbd.STRUCTURED_REPLY_MAGIC, _DONE, kind, request.tag, len(payload)) + payload)
     return parts
 
 
@@ -81,7 +82,7 @@ def encode_extended(requests: list[Request]) -> list[Part]:
             continue
         kind, payload = _chunk(request, _long_status)
         header = _EXTENDED(nbd.EXTENDED_REPLY_MAGIC, _DONE, kind, request.tag, request.offset, len(payload))
-        parts += (header, payload)
+        parts.append(header + payload)
     return parts
 
 

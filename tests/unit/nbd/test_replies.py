@@ -188,6 +188,15 @@ def test_data_are_passed_through_as_they_are(structured: bool, extended: bool) -
         assert any(part is data for part in encode([done(wire.READ, data)]))
 
 
+@FORMS
+def test_no_buffer_is_empty(structured: bool, extended: bool) -> None:
+    """There is something to send in each: event loops differ in what they make of nothing."""
+    encode = encoder(structured=structured, extended=extended)
+    requests = [done(wire.WRITE), done(wire.READ, b"", length=0), done(wire.FLUSH, None, Unavailable(""))]
+
+    assert all(len(part) for part in encode(requests))
+
+
 @CHUNKS
 def test_a_read_with_df_is_one_chunk(extended: bool) -> None:
     """The client may ask for no fragments, and reads are never fragmented."""

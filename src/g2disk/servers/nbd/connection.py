@@ -68,7 +68,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=MOST_UNSENT)
         peer = transport.get_extra_info("peername")
-        if peer:
+        if isinstance(peer, tuple):  # of a Unix socket it is a path, as a rule an empty one
             self._peer = f"the NBD client at {peer[0]}:{peer[1]}"
         self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._transport.abort)
         self._send_handshake()

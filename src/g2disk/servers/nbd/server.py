@@ -23,6 +23,7 @@ class NbdServer:
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
+        self._stopping = False
 
     async def start(self) -> list[str]:
         """Listen, and return the addresses as a client would give them.  Raises `Busy`, `Denied`, `Invalid`."""
@@ -37,6 +38,7 @@ class NbdServer:
 
     async def drain(self, seconds: float) -> None:
         """Take no more clients and requests, answer what is in flight for up to `seconds`, then end."""
+        self._stopping = True
         for listener in self._listeners:
             listener.close()
         for address in self._addresses:
@@ -61,6 +63,8 @@ class NbdServer:
     def _connection(self) -> Connection:
         connection = Connection(self._exports, self._start, self._gone)
         self._connections.add(connection)
+        if self._stopping:  # accepted before the listener was closed
+            connection.drain()
         return connection
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
