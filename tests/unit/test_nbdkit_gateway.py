@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from g2disk.disk import Buffer, Disk
 from g2disk.disk.plain import adapt
 from g2disk.errors import Internal, NotFound
+from g2disk.remote.session_codec import SESSION_PATH
 from g2disk.request import WRITE, Request
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.server import GrpcServer
@@ -17,6 +19,7 @@ from g2disk.servers.nbdkit.bridge import Bridge
 from g2disk.servers.nbdkit.gateway import ThreadedGateway
 from g2disk.servers.nbdkit.parameters import Parameters
 from g2disk.stores.store import DiskEntry, Store
+from tests.support.processes import wait_until
 
 
 class Zeroes:
@@ -55,6 +58,13 @@ class Gate(Store):
         return self._disks[name]
 
 
+def open_sessions(server: GrpcServer) -> set[object]:
+    """The sessions that the server has now."""
+    row: Any = server._rows[SESSION_PATH]
+    found: set[object] = row.open.__self__._open
+    return found
+
+
 async def test_a_disk_that_is_slow_to_open_keeps_no_other_waiting() -> None:
     """Clients that connect while another one's disk does not answer are served; all that ask for one disk share it."""
     store = Gate()
@@ -70,6 +80,7 @@ async def test_a_disk_that_is_slow_to_open_keeps_no_other_waiting() -> None:
 
         assert fast is not first
         assert all(other is first for other in others)
+        await asyncio.to_thread(wait_until, "each disk has one session", lambda: len(open_sessions(server)) == 2)
         await loop.run_in_executor(threads, gateway.close)
     await server.drain(0)
 

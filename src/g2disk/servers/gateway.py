@@ -45,11 +45,13 @@ class Gateway:
             raise Invalid(f"this gateway serves only {', '.join(map(repr, self._names))}, not {name!r}")
         disk = self._disks.get(name)
         if disk is None:
-            disk = await open_remote_disk(self._store.connection, name, wait=True)
+            opened = disk = await open_remote_disk(self._store.connection, name, wait=True)
             # The first object is everybody's, also where the default disk is asked for with and without its name.
             if isinstance(disk, RemoteDisk):
                 disk = self._disks.setdefault(disk.name, disk)
             disk = self._disks.setdefault(name, disk)
+            if disk is not opened:
+                await opened.close()
         elif isinstance(disk, RemoteDisk):
             await disk.refresh()
         called = disk.name if isinstance(disk, RemoteDisk) else name
