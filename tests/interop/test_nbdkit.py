@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,32 @@ def test_a_daemon_serves_over_tcp_from_a_unix_endpoint(tmp_path: Path) -> None:
         finally:
             subprocess.run(["kill", pid_file.read_text().strip()], check=True)
             wait_until("the daemon is gone", lambda: not can_connect(socket))
+
+
+LARGE_BLOCKS = """
+from dataclasses import replace
+from g2disk.disk import DiskInfo
+from g2disk.stores.memory import MemoryDisk
+
+class LargeBlocks(MemoryDisk):
+    def __init__(self) -> None:
+        super().__init__(1 << 30)
+
+    def info(self) -> DiskInfo:
+        return replace(super().info(), preferred_block=64 << 20)
+"""
+
+
+def test_a_disk_of_large_blocks_is_served(tmp_path: Path) -> None:
+    """A disk may prefer larger requests than nbdkit can say."""
+    disk, socket = tmp_path / "large.py", tmp_path / "nbd.sock"
+    disk.write_text(LARGE_BLOCKS)
+    with target_server(tmp_path, f"{disk}:LargeBlocks") as server:
+        command = ["nbdkit", "-U", str(socket), "python", PLUGIN, f"endpoint={server.endpoint}"]
+        command += ["--run", "nbdinfo --json $uri"]
+        told = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+
+    assert 32 << 20 == json.loads(told.stdout)["exports"][0]["block_size_preferred"]
 
 
 @pytest.mark.parametrize(

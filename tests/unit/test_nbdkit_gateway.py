@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from tests.support.processes import wait_until
 
 from g2disk.disk import Buffer, Disk
 from g2disk.disk.plain import adapt
@@ -19,7 +20,6 @@ from g2disk.servers.nbdkit.bridge import Bridge
 from g2disk.servers.nbdkit.gateway import ThreadedGateway
 from g2disk.servers.nbdkit.parameters import Parameters
 from g2disk.stores.store import DiskEntry, Store
-from tests.support.processes import wait_until
 
 
 class Zeroes:

@@ -68,6 +68,9 @@ from g2disk.servers.nbdkit.parameters import HELP, Parameters  # noqa: E402
 
 API_VERSION = 2
 
+_MOST_PREFERRED = 32 << 20
+"""Bytes; nbdkit refuses every client of a disk whose preferred block is larger."""
+
 _parameters = Parameters()
 _gateway: Any = None
 _format_exception = traceback.format_exception
@@ -196,7 +199,8 @@ def get_size(disk: Disk) -> int:
 def block_size(disk: Disk) -> tuple[int, int, int]:
     """Minimum, preferred and maximum, in bytes."""
     info = disk.info()
-    return info.minimum_block, min(max(info.preferred_block, 512), info.maximum_request), info.maximum_request
+    preferred = min(max(info.preferred_block, 512), info.maximum_request, _MOST_PREFERRED)
+    return info.minimum_block, preferred, info.maximum_request
 
 
 def is_rotational(disk: Disk) -> bool:
