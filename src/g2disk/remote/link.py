@@ -62,6 +62,12 @@ class LinkStream(ABC):
         self.link.forget(self)
         self.link.schedule_flush()
 
+    def recall(self) -> None:
+        """See `MessageStream.recall`."""
+        self.link.flush()
+        if self.link.unsent(self.number):
+            self.link.abort("a call failed whose messages the other end did not take")
+
     @abstractmethod
     def headers_received(self, headers: Headers, ended: bool) -> None:
         """Headers or trailers came; with `ended`, nothing more follows."""
@@ -184,8 +190,9 @@ class Link(asyncio.BufferedProtocol):
         if self._transport is not None and self._transport.can_write_eof():
             self._transport.write_eof()
 
-    def abort(self) -> None:
+    def abort(self, reason: str = "") -> None:
         """End the connection at once."""
+        self._reason = self._reason or reason
         if self._transport is not None:
             self._transport.abort()
 

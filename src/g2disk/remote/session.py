@@ -126,11 +126,14 @@ class Session:
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
+        entries = self._flight.broke()
         if self._stream is not None:
             self._stream.abort()
+            if not _repeatable(entries):
+                self._stream.recall()
             self._stream = None
         error = Unavailable(f"the connection to {self._connection.endpoint} was closed")
-        self._fail([*self._flight.broke(), *self._take_waiting()], error)
+        self._fail([*entries, *self._take_waiting()], error)
 
     def message(self, data: memoryview) -> None:
         """A reply came."""
@@ -153,8 +156,10 @@ class Session:
     def broken(self, error: DiskError, not_begun: bool = False) -> None:
         """The session ended; see `Listener`."""
         log.info("! session with %s: %s", self._connection.endpoint, error)
-        self._stream = None
+        stream, self._stream = self._stream, None
         entries = self._flight.broke()
+        if stream is not None and not not_begun and not _repeatable(entries):
+            stream.recall()  # writes that fail give their data back, and it may change at once
         if isinstance(error, Fenced):
             self._owner.fenced(error)
             self._fail([*entries, *self._take_waiting()], error)
@@ -260,6 +265,7 @@ class Session:
         # Done late, a write would land on those after it.  The next session begins when it is over at the server.
         if self._stream is not None and not _repeatable(sent):
             self._stream.abort()
+            self._stream.recall()
             self.broken(Unavailable(f"{where} left a change of the disk unanswered for {seconds}; see whether it runs"))
         for entry in sent:
             what = OPERATIONS[entry.request.operation].capitalize()

@@ -63,6 +63,11 @@ class SessionStream:
             self._stream.abort()
         self._over = True
 
+    def recall(self) -> None:
+        """See `MessageStream.recall`."""
+        if self._stream is not None:
+            self._stream.recall()
+
     def message(self, data: memoryview) -> None:
         """See `MessageHandler`."""
         if self._over:
