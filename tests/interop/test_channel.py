@@ -322,6 +322,22 @@ async def test_a_slow_server_that_answers_pings_is_waited_for() -> None:
 
 
 @on_every_loop
+async def test_a_stream_that_lasts_is_watched_for_ever() -> None:
+    """Messages allow further PINGs: a server that dies late in a long stream is noticed like one that dies early."""
+    calls = Calls()
+    async with echo_server(calls) as (_, endpoint), channel_to(endpoint, quiet=0.02) as channel:
+        collector = Collector()
+        stream = channel.open(STREAM, collector)
+        for count in range(1, 4):
+            await until(lambda: channel._keepalive._pings == 3)  # the most without a message
+            stream.send((b"x",))
+            while len(collector.messages) < count:
+                await turns(1)
+            assert channel._keepalive._pings < 3
+        stream.abort()
+
+
+@on_every_loop
 async def test_what_listens_and_says_nothing_cannot_be_connected_to() -> None:
     """A connection is only one when the server has spoken HTTP/2."""
     async with pretending(speaks=False, answers=False) as endpoint:

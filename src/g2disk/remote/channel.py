@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Sequence
 
 from g2disk.disk import Buffer
 from g2disk.errors import Unavailable
-from g2disk.http2.events import Event, GoAwayReceived, Pong, SettingsReceived
+from g2disk.http2.events import Event, GoAwayReceived, MessageReceived, Pong, SettingsReceived
 from g2disk.remote.client_stream import ClientStream, NotBegun, UnaryCall
 from g2disk.remote.endpoint import check_endpoint
 from g2disk.remote.headers import Headers, request_headers
@@ -133,6 +134,11 @@ class Channel(Link):
         """See `asyncio.BufferedProtocol`."""
         self._keepalive.heard = True
         super().buffer_updated(count)
+
+    def _handle(self, events: Sequence[Event]) -> None:
+        if any(type(event) is MessageReceived for event in events):
+            self._keepalive.progress()
+        super()._handle(events)
 
     def handle(self, event: Event) -> None:
         """See `Link.handle`."""
