@@ -172,7 +172,7 @@ async def test_a_client_that_comes_as_the_server_stops_is_let_go(tmp_path: Path)
     gone: list[Connection] = []
     disk = HeldDisk()
     async with serving(tmp_path, disk) as (server, _):
-        early = Connection(server._exports, lambda _: None, gone.append)
+        early = Connection(server._exports, lambda _: None, gone.append, server._poll)
         early.drain()
         loop = asyncio.get_running_loop()
         path = tmp_path / "early.sock"

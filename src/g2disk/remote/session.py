@@ -1,9 +1,9 @@
 """`Session`, the client's end of g2disk.v1's Session: one stream after the other to one disk, and every request in
 batches.
 
-All of it happens on one event loop.  What is submitted in one iteration of the loop goes in one message, unless nothing
-is in flight: then it goes at once.  When a stream breaks, the next one is opened as long as requests wait for it; what
-was in flight is repeated if that can do no harm, and fails otherwise.
+All of it happens on one event loop.  What is submitted in iterations of the loop that follow each other goes in one
+message, unless nothing is in flight: then it goes at once.  When a stream breaks, the next one is opened as long as
+requests wait for it; what was in flight is repeated if that can do no harm, and fails otherwise.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 WANTED = Bounds(requests=1024, data=64 * MIB, message=8 * MIB)
 """What this end asks for; servers may allow less."""
+
+GATHER = 32
+"""Requests that are enough for a message.  A client that has many in flight asks for them one after the other; sending
+each alone costs more than the moment until they are all there."""
 
 MARGIN = 4096
 """Bytes that a message may have around its largest piece of data."""
@@ -99,7 +103,7 @@ class Session:
         elif self._flight.idle:
             self._send()
         elif self._sending is None:
-            self._sending = self._loop.call_soon(self._send)
+            self._sending = self._loop.call_soon(self._gather, 0)
 
     async def ask(self, request: Request) -> str:
         """Submit one request, and return the instance that it was answered with.  Raises its error.
@@ -175,6 +179,14 @@ class Session:
         self._fail(failed, error)
         if self._flight.waiting:
             self._reopen()
+
+    def _gather(self, before: int) -> None:
+        """Send what waits, once an iteration of the loop has brought no more, or it is enough for a message."""
+        waiting = len(self._flight.waiting)
+        if before < waiting < GATHER:
+            self._sending = self._loop.call_soon(self._gather, waiting)
+        else:
+            self._send()
 
     def _send(self) -> None:
         if self._sending is not None:

@@ -17,6 +17,7 @@ from g2disk.nbd.handshake import Handshake
 from g2disk.nbd.replies import Encode, encoder
 from g2disk.nbd.transmission import RequestParser
 from g2disk.request import Request
+from g2disk.servers.nbd.busy_poll import BusyPoll
 from g2disk.servers.nbd.exports import NbdExports
 from g2disk.servers.nbd.window import Window
 from g2disk.units import KIB, MIB
@@ -43,11 +44,12 @@ class Connection(asyncio.BufferedProtocol):
     line in the log.
     """
 
-    def __init__(self, exports: NbdExports, start: Start, gone: Callable[[Connection], None]) -> None:
+    def __init__(self, exports: NbdExports, start: Start, gone: Callable[[Connection], None], poll: BusyPoll) -> None:
         """`gone` is called once the connection is lost and nothing is in flight any more."""
         self._exports = exports
         self._start = start
         self._gone = gone
+        self._poll = poll
         self._transport: asyncio.Transport
         self._deadline: asyncio.TimerHandle
         self._handshake: Handshake | None = Handshake()
@@ -86,6 +88,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._handshake is not None:
                 self._follow(self._handshake.receive(self._received[:nbytes]))
             else:
+                self._poll.received()
                 self._take(*self._parser.filled(nbytes))
                 self._parser.rest()
         except NbdProtocolError as error:
@@ -241,7 +244,10 @@ class Connection(asyncio.BufferedProtocol):
         self._window.done(requests)
         if not self._lost:
             self._transport.writelines(self._encode(requests))
-        if self._paused or not self._window.busy:
+        if not self._window.busy:
+            self._poll.answered()
+            self._go_on()
+        elif self._paused:
             self._go_on()
 
     def _throttle(self) -> None:

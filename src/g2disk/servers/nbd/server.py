@@ -7,7 +7,9 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from g2disk.clock import Clock, SystemClock
 from g2disk.servers.listening import forget_path, listen
+from g2disk.servers.nbd.busy_poll import BusyPoll
 from g2disk.servers.nbd.connection import Connection
 from g2disk.servers.nbd.exports import NbdExports
 
@@ -15,9 +17,11 @@ from g2disk.servers.nbd.exports import NbdExports
 class NbdServer:
     """Serves `exports` on every address of `addresses` (HOST:PORT, port 0 for a free one, or unix:PATH)."""
 
-    def __init__(self, exports: NbdExports, addresses: Sequence[str]) -> None:
+    def __init__(self, exports: NbdExports, addresses: Sequence[str], clock: Clock | None = None) -> None:
         self._exports = exports
         self._asked = addresses
+        self._clock = clock or SystemClock()
+        self._poll: BusyPoll
         self._addresses: list[str] = []
         self._listeners: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -28,6 +32,7 @@ class NbdServer:
     async def start(self) -> list[str]:
         """Listen, and return the addresses as a client would give them.  Raises `Busy`, `Denied`, `Invalid`."""
         loop = asyncio.get_running_loop()
+        self._poll = BusyPoll(loop.call_soon, self._clock)
         for asked in self._asked:
             sockets, address = listen(asked)
             self._addresses.append(address)
@@ -61,7 +66,7 @@ class NbdServer:
             await self._idle.wait()
 
     def _connection(self) -> Connection:
-        connection = Connection(self._exports, self._start, self._gone)
+        connection = Connection(self._exports, self._start, self._gone, self._poll)
         self._connections.add(connection)
         if self._stopping:  # accepted before the listener was closed
             connection.drain()
