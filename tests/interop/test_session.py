@@ -17,6 +17,7 @@ from g2disk.remote.connection import Connection
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.pb import disk_pb2
 from g2disk.request import READ, WRITE, Request
+from g2disk.stores.remote import RemoteStore
 from g2disk.testing import check_disk
 from tests.support import disks, session_disks
 from tests.support.processes import target_server, wait_until
@@ -154,3 +155,18 @@ async def test_a_server_that_stays_away_fails_requests_in_time(tmp_path: Path) -
 
 def _wait_for(log: Path, text: str) -> None:
     wait_until(text, lambda: text in log.read_text())
+
+
+async def test_a_client_may_have_more_disks_open_than_a_connection_has_streams(tmp_path: Path) -> None:
+    """1,100 disks have a session each, and requests on them and calls beside them are answered."""
+    with target_server(tmp_path, "memory:") as server:
+        store = RemoteStore(server.endpoint, 20)
+        opened = []
+        for number in range(1100):
+            await store.create(f"disk-{number}", 4096)
+            opened.append(await store.open(f"disk-{number}"))
+        for disk in opened:
+            await disk.write(0, b"x" * 512)
+
+        assert 1100 == len(await store.list())
+        await store.close()

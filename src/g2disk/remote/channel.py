@@ -51,6 +51,10 @@ async def _dial(channel: Channel) -> None:
         await loop.create_connection(lambda: channel, host.strip("[]"), int(port))
 
 
+MOST_LASTING = 64
+"""Calls that last on one connection; see `Channel.full`."""
+
+
 class Channel(Link):
     """Made by `connect`; belongs to the event loop that it was made on.
 
@@ -81,6 +85,15 @@ class Channel(Link):
     @property
     def _refusal(self) -> str:
         return self.ended or self._going_away
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many calls as should last: servers bound those of a connection, often to 100 or 1024."""
+        return len(self.streams) >= MOST_LASTING
+
+    def retire(self) -> None:
+        """Begin no new calls; those in progress go on, and the last of them ends the connection."""
+        self._go("it has enough calls")
 
     def open(self, path: str, handler: MessageHandler, metadata: Headers = ()) -> MessageStream:
         """Begin a call of `path`, such as "/g2disk.v1.Disk/Session".

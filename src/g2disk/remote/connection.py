@@ -33,7 +33,8 @@ class UnknownMethod(Unsupported):
 
 
 class Connection:
-    """Reaches the target server at `endpoint` by one channel at a time, made when it is needed.
+    """Reaches the target server at `endpoint` by one channel at a time, made when it is needed, and by more where calls
+    last.
 
     Belongs to the event loop that it was made on.  A request waits up to `timeout` seconds, all repeats included, for
     a server that is away.  Only what cannot do harm is sent again after a failure that may have delivered it.
@@ -74,7 +75,11 @@ class Connection:
         Without `wait` a server that is away is an error at once.  Raises `Unavailable` where there is no server within
         the timeout.
         """
-        channel = await self._reach(path.rpartition("/")[2], self.clock.now() + self.timeout, wait)
+        what, deadline = path.rpartition("/")[2], self.clock.now() + self.timeout
+        channel = await self._reach(what, deadline, wait)
+        while channel.full:  # of sessions, one for each disk, any number may be open
+            channel.retire()
+            channel = await self._reach(what, deadline, wait)
         return channel.open(path, handler)
 
     async def close(self) -> None:
