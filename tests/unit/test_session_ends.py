@@ -547,6 +547,30 @@ async def test_writes_that_cross_with_the_end_of_a_draining_server_are_sent_agai
         assert [[WRITE], [READ]] == [[request.operation for request in batch] for batch in held.batches]
 
 
+async def test_a_draining_server_begins_nothing_more() -> None:
+    """A request that comes while an older one is still in flight is left to the successor, so the stop has an end."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server, server_of(held) as following:
+        disk = await remote(server)
+        first = asyncio.create_task(disk.write(0, b"first"))
+        await held.begun()
+        server.sessions.drain()
+        server.streams.serve = following.streams.serve
+        second = asyncio.create_task(disk.write(512, b"second"))
+        await until(lambda: len(requests_sent(server.streams)) == 3)
+        assert 1 == len(held.batches)
+
+        held.held = set()
+        held.let_go()
+        await first
+        await second
+
+        assert b"second" == await disk.read(512, 6)
+        sent = [[len(message.ids) for message in requests_sent(server.streams, at)] for at in range(2)]
+        assert [[0, 1, 1], [0, 1, 1]] == sent
+
+
 async def test_what_the_server_lacks_is_not_asked_for() -> None:
     """A disk with no extents and no fast zeroes is served without asking for them."""
 

@@ -57,6 +57,7 @@ class ServerSession:
         self._answered: list[Request] = []
         self._last: Status | None = None
         """How to end the stream when nothing is in flight any more; None while the session goes on."""
+        self._draining = False
         self._mute = False
         """The stream has ended; nothing can be sent."""
         self._finished = asyncio.Event()
@@ -71,7 +72,7 @@ class ServerSession:
             message = self._decoder.decode(data)
             if self._head is None:
                 self._begin(message)
-            else:
+            elif not self._draining:
                 self._take(message)
         except TooMuch as error:
             self._end(replace(status_of(error), code=StatusCode.RESOURCE_EXHAUSTED))
@@ -93,7 +94,8 @@ class ServerSession:
         self._look_whether_over()
 
     def drain(self) -> None:
-        """End the stream as soon as nothing is in flight."""
+        """End the stream as soon as nothing is in flight; requests that come from now on are not begun."""
+        self._draining = True
         status = status_of(Unavailable("the server is shutting down"))
         self._last = replace(status, trailers=dict((*status.trailers.items(), NOT_BEGUN)))
         self._look_whether_over()
