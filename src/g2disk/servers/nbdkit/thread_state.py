@@ -1,8 +1,8 @@
 """Keeping what Python holds for a thread of nbdkit's from one call to the next.
 
 nbdkit enters Python by `PyGILState_Ensure` and leaves it by `PyGILState_Release`, for each request.  The outermost pair
-makes a thread state and deletes it, with a mapping of memory: a third of the plugin's processor time.  One `Ensure`
-more keeps the state, and the C library makes up for it by a `Release` when the thread ends.
+makes a thread state and deletes it, with a mapping of memory each time.  One `Ensure` more keeps the state, and the C
+library makes up for it by a `Release` when the thread ends.
 
 That has to come before the thread's keys (pthread_key_create(3)) are cleared: Python finds the state by one of them,
 and since 3.12 it ends the process when a state is deleted that it does not find.  Destructors of thread_local objects
