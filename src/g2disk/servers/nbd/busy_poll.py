@@ -14,7 +14,7 @@ from g2disk.clock import Clock
 SECONDS = 100e-6
 """How long to stay awake: about twice what a sleeping client takes to wake up and ask."""
 
-LONGEST_PAUSE = 256
+LONGEST_PAUSE = 16
 """Answers after which to try again, where it was in vain several times in a row."""
 
 
