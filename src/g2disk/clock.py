@@ -8,10 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Monotonic seconds and a way to wait."""
+    """Monotonic seconds, the time of day, and a way to wait."""
 
     def now(self) -> float:
         """Seconds since some fixed moment; never goes back."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since 1970 (UTC), for people; it may jump."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -25,6 +29,10 @@ class SystemClock:
     def now(self) -> float:
         """Seconds of the monotonic clock."""
         return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since 1970 (UTC)."""
+        return time.time()
 
     async def sleep(self, seconds: float) -> None:
         """`asyncio.sleep`."""

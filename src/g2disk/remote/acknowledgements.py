@@ -15,8 +15,6 @@ class Acknowledgements:
     def __init__(self) -> None:
         self._unflushed = ""
         self._count = 0
-        self.last = ""
-        """The instance of the last answer that named one."""
 
     def written(self, instance: str, durable: bool) -> bool:
         """Writes were answered; returns whether those before them are still there, as far as anybody knows."""
@@ -24,7 +22,6 @@ class Acknowledgements:
         if not durable:
             self._unflushed = instance or self._unflushed
             self._count += 1
-        self._note(instance)
         return kept
 
     def still_there(self, instance: str) -> bool:
@@ -40,10 +37,6 @@ class Acknowledgements:
         before, count = mark
         if before and instance not in ("", before):
             return False
-        self._note(instance)
         if count == self._count:
             self._unflushed = ""
         return True
-
-    def _note(self, instance: str) -> None:
-        self.last = instance or self.last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -103,10 +104,10 @@ class Channel(Link):
         return self._open(path, handler, metadata, None)
 
     async def unary(self, path: str, request: Buffer, timeout: float, metadata: Headers = ()) -> memoryview | Status:
-        """The reply to one call, or the status that it failed with.  After `timeout` seconds that is
+        """The reply to one call, or the status that it failed with.  After `timeout` seconds (infinite: never) that is
         DEADLINE_EXCEEDED; the server is told the time, too.  Cancellation ends the call.
         """
-        deadline = self.loop.time() + timeout
+        deadline = self.loop.time() + timeout if timeout < math.inf else None
         call = UnaryCall()
         stream: MessageStream | None = None
         try:
@@ -114,7 +115,8 @@ class Channel(Link):
                 await self._turn()
                 if self._refusal:
                     return NotBegun(StatusCode.UNAVAILABLE, self._refusal)
-                stream = self._open(path, call, metadata, deadline - self.loop.time())
+                left = None if deadline is None else deadline - self.loop.time()
+                stream = self._open(path, call, metadata, left)
                 stream.send((request,))
                 stream.end()
                 return await call.outcome

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import deque
 from typing import TypeVar
 
 from g2disk.cancellation import to_the_end
@@ -10,7 +12,7 @@ from g2disk.clock import Clock, SystemClock
 from g2disk.errors import Corrupt, DiskError, Fenced, Unavailable, Unsupported
 from g2disk.remote.channel import Channel, connect
 from g2disk.remote.client_stream import Broken, NotBegun
-from g2disk.remote.endpoint import DEFAULT_TIMEOUT, check_endpoint
+from g2disk.remote.endpoint import DEFAULT_TIMEOUT, endpoints_of
 from g2disk.remote.methods import Method
 from g2disk.remote.status import KIND_KEY, StatusCode, kind_of
 from g2disk.remote.stream import MessageHandler, MessageStream, Status
@@ -24,8 +26,8 @@ _PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
 """Seconds between two attempts to connect."""
 
-_CONNECT = 20.0
-"""Seconds that one attempt to connect may take."""
+_CONNECT, _CONNECT_FIRST = 20.0, 5.0
+"""Seconds that one attempt to connect may take, where there is no other endpoint, and where there is."""
 
 
 class UnknownMethod(Unsupported):
@@ -33,15 +35,17 @@ class UnknownMethod(Unsupported):
 
 
 class Connection:
-    """Reaches the target server at `endpoint` by one channel at a time, made when it is needed, and by more where calls
-    last.
+    """Reaches the target server at `endpoint`, or at the first of several that can be reached, by one channel at a
+    time, made when it is needed, and by more where calls last.
 
     Belongs to the event loop that it was made on.  A request waits up to `timeout` seconds, all repeats included, for
-    a server that is away.  Only what cannot do harm is sent again after a failure that may have delivered it.
+    a server that is away; an infinite timeout waits for ever.  Only what cannot do harm is sent again after a failure
+    that may have delivered it.
     """
 
     def __init__(self, endpoint: str, timeout: float = DEFAULT_TIMEOUT, clock: Clock | None = None) -> None:
-        check_endpoint(endpoint)
+        self._endpoints = deque(endpoints_of(endpoint))
+        """The one to try next comes first."""
         self.endpoint = endpoint
         self.timeout = timeout
         self.clock = clock or SystemClock()
@@ -132,7 +136,8 @@ class Connection:
             if self._channel is not None and self._channel.usable:
                 return self._channel
             attempt = self._attempt or self._begin_to_connect()
-            await asyncio.wait([attempt], timeout=max(deadline - self.clock.now(), 0))
+            left = deadline - self.clock.now()
+            await asyncio.wait([attempt], timeout=None if left == math.inf else max(left, 0))
             failure = attempt.exception() if attempt.done() and not attempt.cancelled() else None
             if failure is not None and not (wait and isinstance(failure, Unavailable)):
                 raise type(failure)(*failure.args) from failure
@@ -150,9 +155,11 @@ class Connection:
         return self._attempt
 
     async def _connect(self) -> None:
+        endpoint = self._endpoints[0]
         try:
-            channel = await connect(self.endpoint, _CONNECT)
+            channel = await connect(endpoint, _CONNECT if len(self._endpoints) == 1 else _CONNECT_FIRST)
         except Unavailable:
+            self._endpoints.rotate(-1)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             raise
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.disk.identity import new_identity
 from g2disk.errors import DiskError, Fenced, ReadOnly
 from g2disk.remote.acknowledgements import Acknowledgements
+from g2disk.remote.condition import RemoteState
 from g2disk.remote.connection import Connection, UnknownMethod
 from g2disk.remote.description import SAFE_TRANSFER, info_of, transfer_of
 from g2disk.remote.methods import DESCRIBE
@@ -16,6 +18,7 @@ from g2disk.remote.pb import disk_pb2
 from g2disk.remote.pieces import for_each_piece
 from g2disk.remote.session import MARGIN, WANTED, Session
 from g2disk.remote.session_flight import Bounds
+from g2disk.remote.terms import Terms
 from g2disk.remote.unary import Unary
 from g2disk.request import CACHE, EXTENTS, FAST, FLUSH, FUA, KEEP_ALLOCATED, READ, TRIM, WRITE, ZERO, Request
 
@@ -35,31 +38,40 @@ class Way(Protocol):
 class RemoteDisk(Disk):
     """One disk at the other end of a `Connection`, pinned to the identity that it had when it was opened.
 
-    Two things end it for good, and every later request then raises `Fenced`: the server holds another disk under this
-    name now, and the server lost writes that it had acknowledged (its instance changed before they were flushed).
+    In a session it outlives its server: when the connection breaks, whatever was not answered is sent again, and what a
+    restarted server lost of the acknowledged, unflushed changes, before that.  Call by call, reads, flushes and advice
+    are repeated, but writes, trims and zeroes are not, as a first attempt could still be executed after a later write;
+    and what such a server lost is lost.
 
-    Reads, flushes and advice are repeated when the connection breaks; writes, trims and zeroes are not, as a first
-    attempt could still be executed after a later write.
+    Three things end it, and every later request then raises `Fenced`, until `accept`: the server holds another disk
+    under this name now; acknowledged changes were lost for good; another client has taken over.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, terms: Terms) -> None:
+        self.info_changed: Callable[[DiskInfo], None] = _nobody
+        """Called, on the event loop, when the size or anything else of `info()` but its instance has changed."""
         self._connection = connection
+        self._terms = terms
         self._ended: Fenced | None = None
         self._acknowledgements = Acknowledgements()
         self._name = self._identity = ""
         self._info = DiskInfo(size=0)
         self._transfer = SAFE_TRANSFER
+        self._since = connection.clock.wall()
         self._way: Way
         self._session: Session | None = None
 
     @classmethod
-    async def open(cls, connection: Connection, name: str, wait: bool = False) -> RemoteDisk:
+    async def open(
+        cls, connection: Connection, name: str, wait: bool = False, terms: Terms | None = None
+    ) -> RemoteDisk:
         """The disk called `name` (empty: the server's default), through a session where the server has them.
 
         Without `wait` a server that is away is an error at once.  Raises `UnknownMethod` where the server does not
-        speak g2disk.v1, `NotFound`, `Unavailable`, `Corrupt`.
+        speak g2disk.v1, `NotFound`, `Unavailable`, `Corrupt`.  A disk that is not the one of the `terms`, or whose
+        unflushed record is lost, is opened, and fails every request.
         """
-        disk = cls(connection)
+        disk = cls(connection, terms or Terms())
         try:
             await disk._open_session(name, wait)
         except UnknownMethod:
@@ -79,6 +91,24 @@ class RemoteDisk(Disk):
     def info(self) -> DiskInfo:
         """What the server said last."""
         return self._info
+
+    def state(self) -> RemoteState:
+        """How it stands with the server, as far as this end knows."""
+        if self._session is not None:
+            return self._session.state()
+        ended = "" if self._ended is None else str(self._ended)
+        return RemoteState("failed" if ended else "connected", self._since, ended, 0, 0, 0, 0)
+
+    def accept(self) -> None:
+        """A person takes what the server holds now for this disk: the requests that follow go on with it.
+
+        What was not flushed is forgotten.
+        """
+        self._ended = None
+        self._identity = ""
+        self._acknowledgements = Acknowledgements()
+        if self._session is not None:
+            self._session.accept()
 
     async def refresh(self) -> DiskInfo:
         """Ask the server again: the size may have changed.  Raises `Fenced` if it holds another disk now, and when
@@ -128,10 +158,12 @@ class RemoteDisk(Disk):
             return
         mark = self._acknowledgements.mark()
         said = await self._ask(Request(FLUSH, 0, 0, 0))
+        if self._session is not None:
+            return
         if not self._acknowledgements.flushed(mark, said):
             raise self._lost()
         self._check_alive()
-        self._note_instance()
+        self.heard(said)
 
     async def trim(self, offset: int, length: int, fua: bool = False) -> None:
         """See `Disk.trim`; nothing where the server cannot."""
@@ -187,21 +219,27 @@ class RemoteDisk(Disk):
         """End the session."""
         await self._way.close()
 
-    def described(self, description: disk_pb2.DescribeReply, bounds: Bounds) -> None:
-        """A session was opened, the first one or a later one."""
+    def described(self, description: disk_pb2.DescribeReply, bounds: Bounds | None) -> int:
+        """See `Owner`."""
         if self._identity:
             self._check_alive()
         self._adopt(description, bounds)
+        return self._transfer
+
+    def heard(self, instance: str) -> None:
+        """See `Owner`."""
+        if instance not in ("", self._info.instance):
+            self._info = replace(self._info, instance=instance)
 
     def answered(self, requests: list[Request], instance: str) -> None:
-        """The server answered these requests, and said its instance."""
+        """The server, which has no sessions, answered these requests and said its instance."""
         if not self._info.flush:  # nothing to compare: what was answered is durable already, or nothing ever is
             return
         changes = [request for request in requests if request.operation in _CHANGES]
         if changes:
             durable = all(request.flags & FUA for request in changes)
             kept = self._acknowledgements.written(instance, durable)
-            self._note_instance()
+            self.heard(instance)
         else:
             kept = self._acknowledgements.still_there(instance)
         if not kept:
@@ -209,14 +247,21 @@ class RemoteDisk(Disk):
             for request in requests:
                 request.data, request.error = None, Fenced(*error.args)
 
-    def fenced(self, error: Fenced) -> None:
-        """The server said that this disk is no more."""
-        self._end(str(error))
+    def fenced(self, error: Fenced) -> Fenced:
+        """See `Owner`."""
+        return self._end(str(error))
 
     async def _open_session(self, name: str, wait: bool) -> None:
-        client = bytes.fromhex(new_identity().replace("-", ""))
-        session = Session(self._connection, self, client)
-        await session.open(name, wait=wait)
+        terms = self._terms
+        client = terms.client or bytes.fromhex(new_identity().replace("-", ""))
+        session = Session(self._connection, self, terms, client)
+        try:
+            await session.open(name, terms.identity, wait)
+        except Fenced as error:
+            if not terms.identity:
+                raise
+            await session.open(name, "", wait)  # to know at least what it is that fails now
+            session.fail(error)
         self._way = self._session = session
 
     async def _open_unary(self, name: str, wait: bool) -> None:
@@ -242,12 +287,13 @@ class RemoteDisk(Disk):
     def _adopt(self, description: disk_pb2.DescribeReply, bounds: Bounds | None) -> None:
         """Check and keep a description; a session's comes with bounds."""
         info = info_of(description, self._connection.endpoint)
-        if self._name and (description.disk, description.identity) != (self._name, self._identity):
+        if self._identity and (description.disk, description.identity) != (self._name, self._identity):
             raise self._end(f"{self._name!r} at {self._connection.endpoint} is another disk now")
+        before = self._name and replace(self._info, instance=info.instance)
         self._name, self._identity, self._info = description.disk, description.identity, info
+        if before and before != info:
+            self.info_changed(info)
         if bounds is not None:
-            if info.flush and not self._acknowledgements.still_there(info.instance):
-                raise self._lost()
             self._transfer = transfer_of(
                 description, min(bounds.data, bounds.message - MARGIN, WANTED.message - MARGIN)
             )
@@ -266,11 +312,6 @@ class RemoteDisk(Disk):
         if self._info.read_only:
             raise ReadOnly(f"{self._name!r} at {self._connection.endpoint} is read-only; serve it for writing")
 
-    def _note_instance(self) -> None:
-        instance = self._acknowledgements.last
-        if instance not in ("", self._info.instance):
-            self._info = replace(self._info, instance=instance)
-
     def _lost(self) -> Fenced:
         return self._end(
             f"the server at {self._connection.endpoint} was restarted and may have lost writes to {self._name!r} that "
@@ -283,5 +324,9 @@ class RemoteDisk(Disk):
 
     def _end(self, reason: str) -> Fenced:
         if self._ended is None:
-            self._ended = Fenced(f"{reason}; detach it, check what is on it, and attach again")
+            self._ended = Fenced(f"{reason}; check what is on it, then take it as it is (g2disk accept), or detach it")
         return self._ended
+
+
+def _nobody(_: DiskInfo) -> None:
+    """Nobody wants to know."""

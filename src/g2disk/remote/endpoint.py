@@ -15,6 +15,13 @@ DEFAULT_TIMEOUT = 60.0
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:/\s]+):(\d{1,5})")
 
 
+def endpoints_of(text: str) -> tuple[str, ...]:
+    """The endpoints of a list with commas, in the order in which they are tried, each as `check_endpoint` gives it.
+    Raises `Invalid`.
+    """
+    return tuple(check_endpoint(each.strip()) for each in text.split(","))
+
+
 def check_endpoint(endpoint: str) -> str:
     """`endpoint` as gRPC takes it: HOST:PORT, or unix:PATH; a leading grpc:// may be there.  Raises `Invalid`."""
     target = endpoint.removeprefix("grpc://")

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-QUIET = 5.0
+QUIET = 3.0
 """Seconds without a word from a server that owes an answer, after which it is asked whether it is there."""
 
 _PATIENCE = 3

@@ -8,19 +8,22 @@ from g2disk.errors import Unsupported
 from g2disk.remote.connection import Connection, UnknownMethod
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.reference import ReferenceDisk
+from g2disk.remote.terms import Terms
 from g2disk.units import DEFAULT_DISK
 
 log = logging.getLogger(__name__)
 
 
-async def open_remote_disk(connection: Connection, name: str = "", wait: bool = False) -> RemoteDisk | ReferenceDisk:
+async def open_remote_disk(
+    connection: Connection, name: str = "", wait: bool = False, terms: Terms | None = None
+) -> RemoteDisk | ReferenceDisk:
     """The disk called `name` at the server (empty: its default disk), by the best protocol that it speaks.
 
     Without `wait` a server that is away is an error at once, with it after the connection's timeout.  Raises
     `NotFound`, `Unavailable`, `Corrupt`, and `Unsupported` where the server is no target server at all.
     """
     try:
-        disk = await RemoteDisk.open(connection, name, wait)
+        disk = await RemoteDisk.open(connection, name, wait, terms)
     except UnknownMethod:
         if name not in ("", DEFAULT_DISK):
             raise Unsupported(

@@ -2,8 +2,11 @@
 batches.
 
 All of it happens on one event loop.  What is submitted in iterations of the loop that follow each other goes in one
-message, unless nothing is in flight: then it goes at once.  When a stream breaks, the next one is opened as long as
-requests wait for it; what was in flight is repeated if that can do no harm, and fails otherwise.
+message, unless nothing is in flight: then it goes at once.
+
+When a stream breaks, the next one is opened, and what was not answered is sent again: the server is done with the
+older session by then.  When the server comes back as another instance, what it had acknowledged and nobody had flushed
+is sent again before anything else, and flushed.
 """
 
 from __future__ import annotations
@@ -11,13 +14,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from g2disk.disk.disk import Done
-from g2disk.errors import Corrupt, DiskError, Fenced, Unavailable
-from g2disk.remote.connection import Connection
+from g2disk.errors import Corrupt, Denied, DiskError, Fenced, OutOfSpace, Unavailable
+from g2disk.remote.condition import Condition, RemoteState
+from g2disk.remote.ordering import CHANGES, Ordering
+from g2disk.remote.parking import Parking
 from g2disk.remote.pb import disk_pb2
+from g2disk.remote.record import Record
+from g2disk.remote.replay import Replay
 from g2disk.remote.session_codec import (
     ReplyDecoder,
     ReplyMessage,
@@ -25,10 +33,11 @@ from g2disk.remote.session_codec import (
     encode_open,
     request_prefix,
 )
-from g2disk.remote.session_flight import Bounds, Entry, Flight, Submission
-from g2disk.remote.session_stream import SessionStream
+from g2disk.remote.session_flight import Bounds, Entry, Flight, Submission, take_overdue
+from g2disk.remote.session_stream import Opener, SessionStream
 from g2disk.remote.status import StatusCode
 from g2disk.remote.stream import Status
+from g2disk.remote.terms import Terms
 from g2disk.request import CACHE, EXTENTS, FLUSH, OPERATIONS, READ, Request
 from g2disk.units import MIB
 
@@ -44,45 +53,68 @@ each alone costs more than the moment until they are all there."""
 MARGIN = 4096
 """Bytes that a message may have around its largest piece of data."""
 
-_REPEATABLE = frozenset((READ, FLUSH, EXTENTS, CACHE))
+_HARMLESS = frozenset((READ, FLUSH, EXTENTS, CACHE))
+"""What may be done or not, when nobody waits for it any more."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 """Seconds between two attempts to open a session; doubled each time, and half of it by chance."""
 _LOOKS = 1.0
-"""Seconds between two looks for requests that wait too long."""
+"""Seconds between two looks for requests that wait too long, and between two flushes that fail."""
+_WAITED_OUT = (Unavailable, OutOfSpace, Denied)
+"""Answers that a person may change at the server."""
 
 
 class Owner(Protocol):
     """The disk that the session belongs to.  What these raise as `DiskError` is the failure of the opening."""
 
-    def described(self, description: disk_pb2.DescribeReply, bounds: Bounds) -> None:
-        """A session was opened, and this is what the server said.  Raises what speaks against it."""
+    def described(self, description: disk_pb2.DescribeReply, bounds: Bounds | None) -> int:
+        """The server said what the disk is; with bounds, as it opened a session.  Returns the most bytes of a write.
+        Raises what speaks against it.
+        """
 
-    def answered(self, requests: list[Request], instance: str) -> None:
-        """These requests were answered, with that instance; called before they are reported as done."""
+    def heard(self, instance: str) -> None:
+        """The server said its instance."""
 
-    def fenced(self, error: Fenced) -> None:
-        """The server said that the disk is no longer what it was."""
+    def fenced(self, error: Fenced) -> Fenced:
+        """The disk is no longer what it was; returns what every request is to be told."""
 
 
 class Session:
-    """Made by `Session.open`."""
+    """Made by `Session(…)` and `open`."""
 
-    def __init__(self, connection: Connection, owner: Owner, client: bytes) -> None:
+    def __init__(self, connection: Opener, owner: Owner, terms: Terms, client: bytes) -> None:
         self._connection = connection
         self._owner = owner
+        self._patient = terms.patient
+        self._keeper = terms.record
         self._random = random.Random(client)  # noqa: S311  jitter is no secret
         self._loop = asyncio.get_running_loop()
-        self._flight = Flight()
-        self._head = RequestHead(client, 0)
+        self._record = Record(terms.unflushed_limit, terms.record)
+        self._flight = Flight(self._record)
+        self._ordering: Ordering[Entry] = Ordering()
+        self._parking = Parking(self._loop, self._random, self._unpark)
+        self._head = RequestHead(client, terms.generation << 32)
         self._stream: SessionStream | None = None
         """The open session."""
+        self._replay: Replay | None = None
+        """What goes before all else."""
+        self._inherited = terms.record is not None and not terms.record.recovered.empty
+        """What the process before left unflushed is not settled yet."""
+        self._longest = 0
+        """Bytes of a write."""
+        self._flushes = True
+        """Whether the disk has flushes, and so a record makes sense."""
         self._opening: asyncio.Task[None] | None = None
         self._sending: asyncio.Handle | None = None
         self._looking: asyncio.TimerHandle | None = None
+        self._own_flush: Entry | None = None
+        """One that nobody asked for, under way."""
+        self._flush_later: asyncio.TimerHandle | None = None
         self._pause = 0.0
         """Seconds to wait before the next session is opened; 0 where the last one answered something."""
         self._instance = ""
         """What the reply said that is being dealt with."""
+        self._condition = Condition(f"the disk at {connection.endpoint}", connection.clock, loud=terms.patient)
+        self._opened = 0
         self._closed = False
 
     async def open(self, name: str, identity: str = "", wait: bool = False) -> None:
@@ -90,13 +122,14 @@ class Session:
 
         Raises `UnknownMethod` where the server has no sessions, and what else it says.
         """
-        self._head = RequestHead(self._head.client, 0, name, identity)
+        self._head = RequestHead(self._head.client, self._head.attempt, name, identity)
         await self._open(wait)
 
     def submit(self, requests: list[Request], done: Done) -> None:
         """Send these requests, each within the bounds; they are reported to `done` when they are answered or failed."""
-        self._flight.add(requests, Submission(done, self._loop.time() + self._connection.timeout))
-        if self._looking is None:
+        submission = Submission(done, self._loop.time() + self._connection.timeout)
+        self._flight.waiting += self._ordering.admit([Entry(request, submission) for request in requests])
+        if self._looking is None and self._connection.timeout < _FOR_EVER:
             self._looking = self._loop.call_later(_LOOKS, self._look)
         if self._stream is None:
             self._reopen()
@@ -117,68 +150,95 @@ class Session:
                 future.set_result(self._instance)
 
         self.submit([request], done)
-        instance = await (future if request.operation in _REPEATABLE else _to_the_end(future))
+        instance = await (future if request.operation in _HARMLESS else _to_the_end(future))
         if request.error is not None:
             raise request.error
         return instance
 
+    def state(self) -> RemoteState:
+        """How it stands with the server."""
+        condition, record = self._condition, self._record
+        in_flight = len(self._flight) + len(self._ordering.waiting) + len(self._parking)
+        return RemoteState(
+            condition.current,
+            condition.since,
+            condition.cause,
+            in_flight,
+            record.data_bytes,
+            len(record),
+            max(self._opened - 1, 0),
+        )
+
+    def fail(self, error: Fenced) -> None:
+        """Let every request fail until the disk is accepted as it is."""
+        self._abort()
+        self._end(error)
+
+    def accept(self) -> None:
+        """A person takes the disk as it is at the server now: the record is given up, and the identity forgotten."""
+        self._abort()
+        self._settle_inheritance("")
+        self._record.clear()
+        self._head = RequestHead(self._head.client, self._head.attempt, self._head.disk)
+        self._condition.waiting(Unavailable("the disk was accepted as it is; no session is open yet"))
+        if self._patient:
+            self._reopen()
+
     async def close(self) -> None:
         """End the session; what waits or is in flight fails."""
         self._closed = True
-        if self._looking is not None:
-            self._looking.cancel()
+        for timer in (self._looking, self._flush_later):
+            if timer is not None:
+                timer.cancel()
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
-        entries = self._flight.broke()
-        if self._stream is not None:
-            self._stream.abort()
-            if not _repeatable(entries):
-                self._stream.recall()
-            self._stream = None
-        error = Unavailable(f"the connection to {self._connection.endpoint} was closed")
-        self._fail([*entries, *self._take_waiting()], error)
+        self._abort()
+        self._fail_all(Unavailable(f"the connection to {self._connection.endpoint} was closed"))
 
     def message(self, data: memoryview) -> None:
         """A reply came."""
         try:
-            instance, entries = self._flight.reply(data)
+            message, entries = self._flight.reply(data)
         except DiskError as error:
-            if self._stream is not None:
-                self._stream.abort()
-            self.broken(error)
+            self._break(error)
             return
-        self._instance, self._pause = instance, 0.0
-        self._owner.answered([entry.request for entry in entries if entry.request.error is None], instance)
-        for entry in entries:
-            if type(entry.request.error) is Fenced:
-                self._owner.fenced(entry.request.error)
-        _report(entries)
-        if self._flight.waiting and self._sending is None:
-            self._send()
+        instance = message.head.instance
+        if self._replay is not None:
+            self._replayed(self._replay, instance, entries)
+        elif self._record.contradicts(instance):
+            # None of it is believed: reads may have seen what is not there any more, and writes came before the replay.
+            self._flight.take_back(entries)
+            self._break(Unavailable("the server was restarted, or lost writes that were not flushed"))
+        else:
+            self._instance, self._pause = instance, 0.0
+            self._answered(instance, entries)
+        if message.description is not None and self._stream is not None:
+            self._described(message.description)
 
     def broken(self, error: DiskError, not_begun: bool = False) -> None:
         """The session ended; see `Listener`."""
         log.info("! session with %s: %s", self._connection.endpoint, error)
-        stream, self._stream = self._stream, None
+        self._stream = None
+        replayed, self._replay, self._flight.replaying = self._replay, None, None
         entries = self._flight.broke()
-        if stream is not None and not not_begun and not _repeatable(entries):
-            stream.recall()  # writes that fail give their data back, and it may change at once
         if isinstance(error, Fenced):
-            self._owner.fenced(error)
-            self._fail([*entries, *self._take_waiting()], error)
+            self._flight.waiting.extendleft(reversed(entries if replayed is None else []))
+            self._end(error)
             return
-        again: list[Entry] = []
-        failed = entries
-        if not_begun:
-            again, failed = entries, []
-        elif isinstance(error, Unavailable):
-            again = [entry for entry in entries if entry.request.operation in _REPEATABLE]
-            failed = [entry for entry in entries if entry.request.operation not in _REPEATABLE]
-        self._flight.waiting.extendleft(reversed(again))
-        self._fail(failed, error)
-        if self._flight.waiting:
+        self._condition.waiting(error)
+        if replayed is None:
+            if not_begun or isinstance(error, Unavailable):
+                self._flight.waiting.extendleft(reversed(entries))
+            else:
+                self._give_up(entries, error)
+        if self._wanted:
             self._reopen()
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether a session is needed."""
+        return self._patient or bool(len(self._record) or not self._flight.empty)
 
     def _gather(self, before: int) -> None:
         """Send what waits, once an iteration of the loop has brought no more, or it is enough for a message."""
@@ -196,25 +256,125 @@ class Session:
             while (parts := self._flight.next_message()) is not None:
                 self._stream.send(parts)
 
+    def _answered(self, instance: str, entries: list[Entry]) -> None:
+        """These were answered by the instance that the record is of."""
+        failed = [entry for entry in entries if entry.request.error is not None]
+        if failed:
+            entries = self._sort_out(failed, entries)
+        changes = [entry for entry in entries if entry.request.operation in CHANGES]
+        if changes:
+            if self._flushes:
+                self._keep(instance, changes)
+            self._flight.waiting += self._ordering.finished(changes)
+        for entry in entries:
+            if entry.request.operation == FLUSH and entry.request.error is None:
+                self._record.flushed(entry.mark)
+        self._owner.heard(instance)
+        if not self._parking:
+            self._condition.connected()
+        _report(entries)
+        if self._record.wants_flush:
+            self._flush()
+        if not self._flight.drained and self._sending is None:
+            self._send()
+
+    def _keep(self, instance: str, changes: list[Entry]) -> None:
+        done = [entry for entry in changes if entry.request.error is None]
+        if done:
+            self._record.acknowledged(instance, [entry.request for entry in done], [entry.change() for entry in done])
+
+    def _sort_out(self, failed: list[Entry], entries: list[Entry]) -> list[Entry]:
+        """Park what failed for a reason that may pass; returns the others."""
+        for entry in failed:
+            error = entry.request.error
+            if type(error) is Fenced:
+                entry.request.error = self._owner.fenced(error)
+                self._condition.failed(entry.request.error)
+        if not self._patient:
+            return entries
+        parked = [entry for entry in failed if isinstance(entry.request.error, _WAITED_OUT)]
+        for entry in parked:
+            assert entry.request.error is not None
+            self._condition.waiting(entry.request.error)
+            self._parking.add(entry)
+        there = set(map(id, parked))
+        return [entry for entry in entries if id(entry) not in there]
+
+    def _unpark(self, entries: Sequence[Entry]) -> None:
+        """Try these again."""
+        self._flight.waiting.extendleft(reversed(entries))
+        if self._stream is None:
+            self._reopen()
+        else:
+            self._send()
+
+    def _flush(self) -> None:
+        """Flush without being asked to: the record is getting long."""
+        if self._own_flush is None and self._flush_later is None:
+            self._own_flush = Entry(Request(FLUSH, 0, 0, 0), Submission(self._flushed, _FOR_EVER))
+            self._flight.waiting.appendleft(self._own_flush)
+
+    def _flushed(self, requests: list[Request]) -> None:
+        self._own_flush = None
+        if requests[0].error is not None and not self._closed:
+            log.warning("! the unflushed record is long, and a flush failed: %s", requests[0].error)
+            self._flush_later = self._loop.call_later(_LOOKS, self._flush_again)
+
+    def _flush_again(self) -> None:
+        self._flush_later = None
+        if self._record.wants_flush and self._stream is not None:
+            self._flush()
+            self._send()
+
+    def _described(self, description: disk_pb2.DescribeReply) -> None:
+        """The disk changed while the session is open."""
+        try:
+            self._longest = self._owner.described(description, None)
+        except DiskError as error:
+            self._break(error)
+
+    def _break(self, error: DiskError) -> None:
+        """End the session from this end."""
+        if self._stream is not None:
+            self._stream.abort()
+        self.broken(error)
+
+    def _abort(self) -> None:
+        """End the session without opening the next one; what was in flight waits."""
+        if self._stream is not None:
+            self._stream.abort()
+            self._stream = None
+        replayed, self._replay, self._flight.replaying = self._replay, None, None
+        entries = self._flight.broke()
+        if replayed is None:
+            self._flight.waiting.extendleft(reversed(entries))
+
+    def _end(self, error: Fenced) -> None:
+        """The disk is no more: fail everything."""
+        error = self._owner.fenced(error)
+        self._condition.failed(error)
+        self._fail_all(error)
+
     def _reopen(self) -> None:
         if self._closed:
-            error = Unavailable(f"the connection to {self._connection.endpoint} was closed")
-            self._fail(self._take_waiting(), error)
+            self._fail_all(Unavailable(f"the connection to {self._connection.endpoint} was closed"))
         elif self._opening is None:
             self._opening = self._loop.create_task(self._open_again())
 
     async def _open_again(self) -> None:
         try:
-            while self._flight.waiting:
+            while self._wanted:
                 try:
                     await self._rest()
-                    await self._open(wait=True)
-                except Unavailable as error:
-                    log.info("= no session with %s: %s", self._connection.endpoint, error)
+                    await self._open(wait=False)
+                except Fenced as error:
+                    self.fail(error)
+                    return
                 except DiskError as error:
-                    if isinstance(error, Fenced):
-                        self._owner.fenced(error)
-                    self._fail(self._take_waiting(), error)
+                    self._condition.waiting(error)
+                    if not (self._patient or isinstance(error, Unavailable)):
+                        self._fail_all(error)
+                        return
                 else:
                     return
         finally:
@@ -227,18 +387,23 @@ class Session:
             await self._connection.clock.sleep(pause * (0.5 + self._random.random() / 2))
 
     async def _open(self, wait: bool) -> None:
-        """Open the next session, and go on in it with what waits."""
+        """Open the next session, and go on in it with the record, or with what waits."""
         head = self._head
         head = self._head = RequestHead(head.client, head.attempt + 1, head.disk, head.identity)
         stream = SessionStream(self, self._connection)
         decoder = ReplyDecoder()
+        limit = self._connection.timeout
         try:
-            async with asyncio.timeout(self._connection.timeout):
+            async with asyncio.timeout(limit if limit < _FOR_EVER else None):
                 await stream.connect(wait)
                 stream.send(encode_open(request_prefix(head), _WANTED))
                 reply = decoder.decode(await stream.first())
-            self._begin(reply, decoder)
+            replay = self._begin(reply, decoder)
             stream.begin()
+        except _Lost as lost:
+            stream.abort()
+            self._end(lost.reason)
+            return
         except TimeoutError:
             stream.abort()
             raise self._connection.error(Status(StatusCode.DEADLINE_EXCEEDED), "Session") from None
@@ -246,9 +411,14 @@ class Session:
             stream.abort()
             raise
         self._stream = stream
+        self._opened += 1
+        if replay is None:
+            self._condition.connected()
+        else:
+            self._replay, self._flight.replaying = replay, deque(replay.begin())
         self._send()
 
-    def _begin(self, reply: ReplyMessage, decoder: ReplyDecoder) -> None:
+    def _begin(self, reply: ReplyMessage, decoder: ReplyDecoder) -> Replay | None:
         opened, head = reply.opened, self._head
         if opened is None or len(reply.ids) or len(reply.payload) or reply.head.attempt != head.attempt:
             raise Corrupt(f"the first reply of {self._connection.endpoint} opens no session; the server is broken")
@@ -263,33 +433,114 @@ class Session:
             raise Corrupt(
                 f"the bounds of sessions with {self._connection.endpoint} are too small; the server is broken"
             )
-        self._owner.described(said, bounds)
+        self._longest = self._owner.described(said, bounds)
+        self._flushes = said.capabilities.flush
+        replay = self._what_to_replay(said)
         self._head = RequestHead(head.client, head.attempt, said.disk, said.identity)
         self._flight.begin(self._head, bounds, decoder)
+        return replay
+
+    def _what_to_replay(self, said: disk_pb2.DescribeReply) -> Replay | None:
+        """What must be sent before all else to a server that describes the disk so.  Raises `_Lost`.
+
+        What another process left is flushed at least, so that from then on only this one's counts.
+        """
+        if not self._flushes:
+            self._settle_inheritance(said.identity)
+            return None
+        changes: Sequence[Request] = ()
+        if self._inherited:
+            changes = self._inherited_changes(said)
+        elif self._record.doubts(said.instance):
+            log.warning(
+                "= %s was restarted, or lost writes: sending it %d unflushed changes (%d bytes) again",
+                self._connection.endpoint,
+                len(self._record),
+                self._record.data_bytes,
+            )
+            changes = self._record.again()
+        else:
+            if self._keeper is not None and not len(self._record):
+                self._keeper.begin(said.identity)
+            return None
+        return Replay(said.instance, changes, self._longest)
+
+    def _inherited_changes(self, said: disk_pb2.DescribeReply) -> Sequence[Request]:
+        assert self._keeper is not None
+        left = self._keeper.recovered
+        if left.identity != said.identity:
+            raise _Lost(Fenced("the record of unflushed writes that was found belongs to another disk"))
+        if left.instance and left.instance == said.instance:
+            return ()
+        if not left.complete:
+            raise _Lost(
+                Fenced(
+                    "this gateway was killed while it had unflushed writes, and the server was restarted since: "
+                    "they may be lost"
+                )
+            )
+        return left.changes
+
+    def _replayed(self, replay: Replay, instance: str, entries: list[Entry]) -> None:
+        """These parts of the record, or the flush behind them, were answered."""
+        assert self._flight.replaying is not None
+        try:
+            self._flight.replaying += replay.answered(instance, entries)
+        except Unavailable as error:
+            self._break(error)
+        except DiskError as error:
+            if self._patient and isinstance(error, _WAITED_OUT):
+                self._condition.waiting(error)
+                self._break(Unavailable(f"unflushed writes cannot be sent again: {error}"))
+            else:
+                self._abort()
+                self._end(Fenced(f"the server lost unflushed writes and does not take them again: {error}"))
+        else:
+            if replay.over:
+                self._replay = self._flight.replaying = None
+                self._record.clear()
+                self._settle_inheritance(self._head.identity)
+                self._pause = 0.0
+                self._condition.connected()
+                self._owner.heard(instance)
+            self._send()
+
+    def _settle_inheritance(self, identity: str) -> None:
+        self._inherited = False
+        if self._keeper is not None:
+            self._keeper.begin(identity)
 
     def _look(self) -> None:
         """Fail what has waited too long."""
         self._looking = None
-        where = f"the server at {self._connection.endpoint}"
+        now, where = self._loop.time(), f"the server at {self._connection.endpoint}"
         seconds = f"{self._connection.timeout:g} s"
-        waited, sent = self._flight.overdue(self._loop.time())
-        self._fail(waited, Unavailable(f"{where} could not be reached for {seconds}; see whether it runs"))
+        waited, sent = self._flight.overdue(now)
+        for entry, cause in self._parking.overdue(now):
+            self._give_up([entry], cause)
+        self._give_up(waited, Unavailable(f"{where} could not be reached for {seconds}; see whether it runs"))
+        blocked = take_overdue(self._ordering.waiting, now)
+        self._fail(blocked, Unavailable(f"{where} left an older change unanswered for {seconds}; see whether it runs"))
         # Done late, a write would land on those after it.  The next session begins when it is over at the server.
-        if self._stream is not None and not _repeatable(sent):
-            self._stream.abort()
-            self._stream.recall()
-            self.broken(Unavailable(f"{where} left a change of the disk unanswered for {seconds}; see whether it runs"))
+        if self._stream is not None and any(entry.request.operation not in _HARMLESS for entry in sent):
+            self._break(Unavailable(f"{where} left a change of the disk unanswered for {seconds}; see whether it runs"))
         for entry in sent:
             what = OPERATIONS[entry.request.operation].capitalize()
             message = f"{where} did not answer {what} within {seconds}; see whether it runs and is not stuck"
-            self._fail([entry], Unavailable(message))
-        if not self._flight.empty and not self._closed and self._looking is None:
+            self._give_up([entry], Unavailable(message))
+        if self.state().in_flight and not self._closed and self._looking is None:
             self._looking = self._loop.call_later(_LOOKS, self._look)
 
-    def _take_waiting(self) -> list[Entry]:
-        entries = list(self._flight.waiting)
-        self._flight.waiting.clear()
-        return entries
+    def _fail_all(self, error: DiskError) -> None:
+        entries = [*self._flight.take_all(), *self._parking.take_all(), *self._ordering.waiting]
+        self._ordering = Ordering()
+        self._own_flush = None
+        self._fail(entries, error)
+
+    def _give_up(self, entries: list[Entry], error: DiskError) -> None:
+        """Fail changes that others may wait for."""
+        self._flight.waiting += self._ordering.finished(entries)
+        self._fail(entries, error)
 
     def _fail(self, entries: list[Entry], error: DiskError) -> None:
         for entry in entries:
@@ -297,9 +548,12 @@ class Session:
         _report(entries)
 
 
-def _repeatable(entries: Iterable[Entry]) -> bool:
-    """Whether it does no harm to do all of these twice."""
-    return all(entry.request.operation in _REPEATABLE for entry in entries)
+class _Lost(Exception):
+    """The record cannot be sent again."""
+
+    def __init__(self, reason: Fenced) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 def _report(entries: Iterable[Entry]) -> None:
@@ -323,6 +577,8 @@ async def _to_the_end(future: asyncio.Future[str]) -> str:
         raise cancelled
     return future.result()
 
+
+_FOR_EVER = float("inf")
 
 _WANTED = disk_pb2.SessionOpen(
     maximum_in_flight_requests=WANTED.requests,

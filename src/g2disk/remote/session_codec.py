@@ -81,6 +81,8 @@ class ReplyMessage:
     payload: memoryview = NO_DATA
     errors: Sequence[disk_pb2.SessionError] = field(default=())
     opened: disk_pb2.SessionOpened | None = None
+    description: disk_pb2.DescribeReply | None = None
+    """What Describe would answer now, where that has changed."""
 
 
 def request_prefix(head: RequestHead) -> bytes:

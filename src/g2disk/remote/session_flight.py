@@ -1,13 +1,14 @@
 """The requests of a Session at the client: which wait, which are in flight, what goes into the next message, and what a
 reply means for them.
 
-Pure.  Source: proto/g2disk/v1/disk.proto, "COLUMNS", "REPLIES" and "BOUNDS".
+Pure.  The data of a message's writes is joined once: the stream gets it in one piece, and it stays as it is for the
+record, whatever becomes of the buffers that it came in.  Source: proto/g2disk/v1/disk.proto, "COLUMNS", "REPLIES" and
+"BOUNDS".
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -16,6 +17,7 @@ from g2disk.disk.disk import Done
 from g2disk.errors import Corrupt, DiskError, Fenced, Internal, kind_named, kind_of_errno
 from g2disk.remote.extents import extents_of
 from g2disk.remote.pb import disk_pb2
+from g2disk.remote.record import Change, Record
 from g2disk.remote.session_codec import (
     Data,
     ReplyDecoder,
@@ -25,7 +27,7 @@ from g2disk.remote.session_codec import (
     encode_requests,
     request_prefix,
 )
-from g2disk.request import EXTENTS, READ, WRITE, Request
+from g2disk.request import EXTENTS, FLUSH, READ, WRITE, Request
 from g2disk.units import MIB
 
 CUT = MIB
@@ -56,25 +58,60 @@ class Submission:
         """In seconds of the event loop's clock."""
 
 
+class Message:
+    """A message that was sent, as its writes need it later."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data = b""
+        """Of all its writes."""
+
+
 class Entry:
     """A request that was submitted and not yet reported done."""
 
-    __slots__ = ("given_up", "request", "submission")
+    __slots__ = ("at", "given_up", "mark", "message", "request", "submission")
 
     def __init__(self, request: Request, submission: Submission) -> None:
         self.request = request
         self.submission = submission
         self.given_up = False
         """It was reported as failed, and its reply may still come."""
+        self.message = _NONE
+        """That it was sent in last."""
+        self.at = 0
+        """Where its data begins in the message's."""
+        self.mark = 0
+        """Of a flush: see `Record.mark`."""
+
+    def change(self) -> Change:
+        """What the record keeps of it."""
+        request = self.request
+        data = self.message.data if request.operation == WRITE else b""
+        return request.operation, request.flags, request.offset, request.length, data, self.at
+
+
+_NONE = Message()
 
 
 class Flight:
     """The requests of all sessions with one disk, one session after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, record: Record) -> None:
         self.waiting: deque[Entry] = deque()
+        """To be sent, in this order."""
+        self.held: deque[Entry] = deque()
+        """Writes that wait until the record has room for them."""
+        self.replaying: deque[Entry] | None = None
+        """The record's, which go before all others; None where it need not be sent again."""
+        self._record = record
+        self._writing = 0
+        """Bytes of writes in flight."""
         self._in_flight: dict[int, Entry] = {}
         """By id."""
+        self._doubted: list[Entry] = []
+        """Answered by a reply that is not believed."""
         self._free: list[int] = []
         """Ids that may be used."""
         self._bytes = 0
@@ -93,7 +130,15 @@ class Flight:
     @property
     def empty(self) -> bool:
         """Whether nothing waits or is in flight."""
-        return not self._in_flight and not self.waiting
+        return not self._in_flight and not self.waiting and not self.held
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing waits."""
+        return not self.waiting and not self.held
+
+    def __len__(self) -> int:
+        return len(self._in_flight) + len(self.waiting) + len(self.held)
 
     def begin(self, head: RequestHead, bounds: Bounds, decoder: ReplyDecoder) -> None:
         """A session is open; `decoder` has decoded its first reply.  Nothing is in flight."""
@@ -101,55 +146,79 @@ class Flight:
         self._attempt, self._identity = head.attempt, head.identity
         self._bounds, self._decoder, self._head = bounds, decoder, None
         self._free = list(range(bounds.requests))
-        self._bytes = 0
-
-    def add(self, requests: Iterable[Request], submission: Submission) -> None:
-        """These requests are to be sent when they fit; none is larger than the bounds."""
-        self.waiting += [Entry(request, submission) for request in requests]
+        self._bytes = self._writing = 0
 
     def next_message(self) -> list[Data] | None:
-        """The next message with requests that wait, in their order, as parts; None where none fits."""
-        waiting, free, in_flight, bounds = self.waiting, self._free, self._in_flight, self._bounds
-        if not waiting or not free:
-            return None
-        ids: list[int] = []
-        operations: list[int] = []
-        offsets: list[int] = []
-        lengths: list[int] = []
-        payload: list[Data] = []
+        """The next message with requests that wait, in their order, as parts; None where none fits.  None of them is
+        larger than the bounds.
+        """
+        room = self._record.room - self._writing
+        if self.held and self.held[0].request.length <= room:
+            self.waiting.extendleft(reversed(self.held))
+            self.held.clear()
+        if self.replaying is not None:  # what is in the record has its room already
+            entries = self._take_fitting(self.replaying, self._bounds.data)
+        else:
+            entries = self._take_fitting(self.waiting, room)
+        return self._encoded(entries) if entries else None
+
+    def _take_fitting(self, waiting: deque[Entry], room: int) -> list[Entry]:
+        """Those that go into the next message, of at most `room` bytes of writes; longer ones are held."""
+        entries: list[Entry] = []
+        bounds, free = self._bounds, len(self._free)
         size, most = len(self._prefix) + _MARGIN, min(bounds.message, CUT)
-        in_flight_bytes = self._bytes
-        while waiting and free:
-            entry = waiting[0]
-            request = entry.request
-            operation, length = request.operation, request.length
+        data = self._bytes
+        while waiting and len(entries) < free:
+            request = waiting[0].request
             more = _ROW
-            if operation <= WRITE:
-                if in_flight_bytes and in_flight_bytes + length > bounds.data:
+            if request.operation <= WRITE:
+                length = request.length
+                if data and data + length > bounds.data:
                     break
-                if operation == WRITE:
+                if request.operation == WRITE:
+                    if length > room:
+                        self.held.append(waiting.popleft())
+                        continue
                     more += length
-            if size + more > most and ids:
+                    if size + more > most and entries:
+                        break
+                    room -= length
+                data += length
+            elif size + more > most:
                 break
             size += more
-            if operation <= WRITE:
-                in_flight_bytes += length
-                if operation == WRITE and length:
-                    payload.append(request.data)
-            waiting.popleft()
-            number = free.pop()
-            in_flight[number] = entry
-            ids.append(number)
-            operations.append(operation | request.flags << 8)
-            offsets.append(request.offset)
-            lengths.append(length)
-        self._bytes = in_flight_bytes
-        if not ids:
-            return None
-        return encode_requests(self._prefix, ids, operations, offsets, lengths, payload)
+            entries.append(waiting.popleft())
+        self._bytes = data
+        return entries
 
-    def reply(self, data: memoryview) -> tuple[str, list[Entry]]:
-        """The instance that the server says, and the requests that this message answers, with their outcome.
+    def _encoded(self, entries: list[Entry]) -> list[Data]:
+        """The message with these requests, which are in flight from now on."""
+        message, payload, at = Message(), [], 0
+        for entry in entries:
+            request = entry.request
+            if request.operation == WRITE:
+                entry.message, entry.at = message, at
+                at += request.length
+                payload.append(request.data)
+            elif request.operation == FLUSH:
+                entry.mark = self._record.mark()
+        message.data = b"".join(payload)
+        self._writing += at
+        ids = self._free[-len(entries) :]
+        del self._free[-len(entries) :]
+        self._in_flight.update(zip(ids, entries, strict=True))
+        requests = [entry.request for entry in entries]
+        return encode_requests(
+            self._prefix,
+            ids,
+            [request.operation | request.flags << 8 for request in requests],
+            [request.offset for request in requests],
+            [request.length for request in requests],
+            (message.data,) if at else (),
+        )
+
+    def reply(self, data: memoryview) -> tuple[ReplyMessage, list[Entry]]:
+        """A message, and the requests that it answers, with their outcome.
 
         Raises `Corrupt` for what is no reply to what is in flight, `Fenced` for one of another disk; all stays in
         flight then.
@@ -169,21 +238,39 @@ class Flight:
             self._in_flight.update(taken)
             raise
         self._free += taken
-        self._bytes -= sum([entry.request.length for entry in taken.values() if entry.request.operation <= WRITE])
-        return head.instance, [entry for entry in taken.values() if not entry.given_up]
+        for entry in taken.values():
+            operation, length = entry.request.operation, entry.request.length
+            if operation <= WRITE:
+                self._bytes -= length
+                if operation == WRITE:
+                    self._writing -= length
+        return message, [entry for entry in taken.values() if not entry.given_up]
+
+    def take_back(self, entries: list[Entry]) -> None:
+        """The reply that answered these is not believed: they are in flight as before."""
+        for entry in entries:
+            entry.request.error = None
+        self._doubted = entries
+
+    def take_all(self) -> list[Entry]:
+        """Everything that waits; what is in flight does, once the session `broke`."""
+        entries = [*self.waiting, *self.held]
+        self.waiting.clear()
+        self.held.clear()
+        return entries
 
     def broke(self) -> list[Entry]:
         """The session is over: what was in flight, in the order in which it was sent."""
-        lost = [entry for entry in self._in_flight.values() if not entry.given_up]
+        lost = [*self._doubted, *[entry for entry in self._in_flight.values() if not entry.given_up]]
+        self._doubted = []
         self._in_flight = {}
         self._free = []
+        self._writing = 0
         return lost
 
     def overdue(self, now: float) -> tuple[list[Entry], list[Entry]]:
         """Give up what should have been answered by now: what waited, and what was sent."""
-        waited = [entry for entry in self.waiting if entry.submission.deadline <= now]
-        if waited:
-            self.waiting = deque(entry for entry in self.waiting if entry.submission.deadline > now)
+        waited = take_overdue(self.waiting, now) + take_overdue(self.held, now)
         sent = [entry for entry in self._in_flight.values() if not entry.given_up and entry.submission.deadline <= now]
         for entry in sent:
             entry.given_up = True
@@ -224,6 +311,16 @@ class Flight:
         except KeyError:
             raise Corrupt(f"a reply to request {number} came, which is not in flight; the server is broken") from None
         return entry
+
+
+def take_overdue(entries: deque[Entry], now: float) -> list[Entry]:
+    """Take those whose time is up out of `entries`."""
+    overdue = [entry for entry in entries if entry.submission.deadline <= now]
+    if overdue:
+        left = [entry for entry in entries if entry.submission.deadline > now]
+        entries.clear()
+        entries.extend(left)
+    return overdue
 
 
 def _error(failed: disk_pb2.SessionError) -> DiskError:

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from g2disk.clock import Clock
 from g2disk.disk import Buffer
 from g2disk.errors import DiskError
-from g2disk.remote.connection import Connection
 from g2disk.remote.session_codec import NOT_BEGUN, SESSION_PATH
 from g2disk.remote.status import StatusCode
-from g2disk.remote.stream import MessageStream, Status
+from g2disk.remote.stream import MessageHandler, MessageStream, Status
 
 
 class Listener(Protocol):
@@ -24,10 +24,32 @@ class Listener(Protocol):
         """The stream ended, for this reason; with `not_begun`, nothing was done of what was not answered."""
 
 
+class Opener(Protocol):
+    """What a session needs of a `Connection`."""
+
+    @property
+    def endpoint(self) -> str:
+        """Of the server, for people."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a request may wait; infinite: for ever."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    async def stream(self, path: str, handler: MessageHandler, *, wait: bool) -> MessageStream:
+        """See `Connection.stream`."""
+
+    def error(self, status: Status, what: str) -> DiskError:
+        """See `Connection.error`."""
+
+
 class SessionStream:
     """A `MessageHandler`.  Its first message is for `first`, all later ones are for the listener."""
 
-    def __init__(self, listener: Listener, connection: Connection) -> None:
+    def __init__(self, listener: Listener, connection: Opener) -> None:
         self._listener = listener
         self._connection = connection
         self._stream: MessageStream | None = None
@@ -62,11 +84,6 @@ class SessionStream:
             self._over = True
             self._stream.abort()
         self._over = True
-
-    def recall(self) -> None:
-        """See `MessageStream.recall`."""
-        if self._stream is not None:
-            self._stream.recall()
 
     def message(self, data: memoryview) -> None:
         """See `MessageHandler`."""

@@ -11,8 +11,11 @@ from g2disk.errors import DiskError, Invalid, NotFound
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.remote.negotiation import open_remote_disk
+from g2disk.remote.terms import Terms
 from g2disk.stores.remote import RemoteStore
 from g2disk.stores.store import default_among
+
+_TERMS = Terms(patient=True)
 
 
 class Gateway:
@@ -25,11 +28,19 @@ class Gateway:
     """
 
     def __init__(
-        self, endpoint: str, timeout: float = DEFAULT_TIMEOUT, names: Sequence[str] = (), *, read_only: bool = False
+        self,
+        endpoint: str,
+        timeout: float = DEFAULT_TIMEOUT,
+        names: Sequence[str] = (),
+        *,
+        read_only: bool = False,
+        terms: Terms = _TERMS,
     ) -> None:
-        """`timeout` is how many seconds a request waits for a server that is away.  Without `names` all disks of the
-        server are served, now and later.
+        """`timeout` is how many seconds a request waits for a server that is away (infinite: for ever).  Without
+        `names` all disks of the server are served, now and later.  A client id, an identity and a record in the
+        `terms` are for a gateway of one disk.
         """
+        self._terms = terms
         self._names = names
         self._read_only = read_only
         self._store = RemoteStore(endpoint, timeout)
@@ -45,7 +56,7 @@ class Gateway:
             raise Invalid(f"this gateway serves only {', '.join(map(repr, self._names))}, not {name!r}")
         disk = self._disks.get(name)
         if disk is None:
-            opened = disk = await open_remote_disk(self._store.connection, name, wait=True)
+            opened = disk = await open_remote_disk(self._store.connection, name, wait=True, terms=self._terms)
             # The first object is everybody's, also where the default disk is asked for with and without its name.
             if isinstance(disk, RemoteDisk):
                 disk = self._disks.setdefault(disk.name, disk)
@@ -59,6 +70,11 @@ class Gateway:
         if served is None:
             served = self._served[called] = Checked(ReadOnlyDisk(disk) if self._read_only else disk)
         return called, served
+
+    def remote(self, name: str) -> RemoteDisk | None:
+        """What is behind a disk that was opened, where its server speaks g2disk.v1."""
+        disk = self._disks.get(name)
+        return disk if isinstance(disk, RemoteDisk) else None
 
     async def list(self) -> Sequence[tuple[str, str]]:
         """(name, description) of every disk that `open` would give.  Raises a `DiskError`."""
@@ -75,7 +91,9 @@ class Gateway:
         return (await self._store.list_with_default())[1]
 
     async def close(self) -> None:
-        """End the connection."""
+        """End every session, and the connection."""
+        for disk in {id(disk): disk for disk in self._disks.values()}.values():
+            await disk.close()
         await self._store.close()
 
 

@@ -38,6 +38,10 @@ class ManualClock:
         """Virtual seconds."""
         return self._now
 
+    def wall(self) -> float:
+        """The same."""
+        return self._now
+
     async def sleep(self, seconds: float) -> None:
         """Return when time has been moved on by `seconds`; at once for 0 and less."""
         if seconds <= 0:

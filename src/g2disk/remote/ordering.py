@@ -1,0 +1,109 @@
+"""`Ordering`, which lets changes of a disk run side by side as long as they do not overlap.
+
+Requests in flight together have no order, neither over NBD nor in a session.  A client that repeats them needs one:
+what was acknowledged last must be what was done last, and a request that the kernel sends a second time, because the
+first answer did not come, must not be done after a newer one.  So a change that overlaps one that is not answered yet
+waits for it.  Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar
+
+from g2disk.request import TRIM, WRITE, ZERO, Request
+
+CHANGES = frozenset((WRITE, TRIM, ZERO))
+
+_PAGE = 12
+"""Bits of an offset within a page, as ranges are looked up."""
+_MOST_PAGES = 17
+"""Of a range that is looked up page by page; longer ones are compared one by one."""
+
+
+class Ordered(Protocol):
+    """Something with a request."""
+
+    request: Request
+
+
+Entry = TypeVar("Entry", bound=Ordered)
+
+
+class Ordering(Generic[Entry]):
+    """The changes that were let go and are not answered yet, and those that wait for them."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, list[Request]] = {}
+        self._wide: list[Request] = []
+        self.waiting: deque[Entry] = deque()
+        """In the order in which they came; none overtakes another."""
+
+    def admit(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Those that may go now; the others come out of `finished`, later."""
+        free: list[Entry] = []
+        for entry in entries:
+            request = entry.request
+            if request.operation not in CHANGES:
+                free.append(entry)
+            elif self.waiting or not self._enter(request):
+                self.waiting.append(entry)
+            else:
+                free.append(entry)
+        return free
+
+    def finished(self, entries: Iterable[Entry]) -> list[Entry]:
+        """These were answered, or given up for good; returns those that may go now."""
+        for entry in entries:
+            request = entry.request
+            if request.operation in CHANGES:
+                self._leave(request)
+        free: list[Entry] = []
+        while self.waiting and self._enter(self.waiting[0].request):
+            free.append(self.waiting.popleft())
+        return free
+
+    def _enter(self, request: Request) -> bool:
+        """Whether it overlaps nothing that was let go; it is let go then."""
+        start, end = request.offset, request.offset + request.length
+        if start == end:
+            return True
+        for wide in self._wide:
+            if wide.offset < end and start < wide.offset + wide.length:
+                return False
+        pages, first, last = self._pages, start >> _PAGE, end - 1 >> _PAGE
+        if last - first >= _MOST_PAGES:
+            return self._enter_wide(request)
+        for page in range(first, last + 1):
+            if page in pages and any(each.offset < end and start < each.offset + each.length for each in pages[page]):
+                return False
+        for page in range(first, last + 1):
+            if page in pages:
+                pages[page].append(request)
+            else:
+                pages[page] = [request]
+        return True
+
+    def _enter_wide(self, request: Request) -> bool:
+        start, end = request.offset, request.offset + request.length
+        for requests in self._pages.values():
+            for each in requests:
+                if each.offset < end and start < each.offset + each.length:
+                    return False
+        self._wide.append(request)
+        return True
+
+    def _leave(self, request: Request) -> None:
+        if not request.length:
+            return
+        first, last = request.offset >> _PAGE, request.offset + request.length - 1 >> _PAGE
+        if last - first >= _MOST_PAGES:
+            self._wide.remove(request)
+            return
+        for page in range(first, last + 1):
+            there = self._pages[page]
+            if len(there) == 1:
+                del self._pages[page]
+            else:
+                there.remove(request)
