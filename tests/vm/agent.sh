@@ -38,7 +38,7 @@ run() { # NUMBER SECONDS: the script of that number, in a directory of its own; 
     for pid in /sys/block/nbd*/pid; do
         test ! -e "$pid" || nbd-client -d "/dev/$(basename "${pid%/pid}")" >/dev/null
     done
-    until rmdir "$group" 2>/dev/null; do
+    until find "$group" -depth -type d -exec rmdir {} + 2>/dev/null; do
         sleep 0.05
     done
     exit "$status"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from g2disk.disk import Disk
+from g2disk.remote.record_file import RecordFile
+from g2disk.remote.terms import Terms
 from g2disk.servers import gateway
 from g2disk.servers.gateway import Gateway
 from g2disk.servers.nbdkit.bridge import Bridge
@@ -16,8 +19,11 @@ class ThreadedGateway:
     """One per nbdkit process, made after it has forked."""
 
     def __init__(self, parameters: Parameters) -> None:
+        """Raises a `DiskError` where the record cannot be had."""
+        directory = parameters.record or parameters.marker
+        self._record = RecordFile.open(Path(directory), keep_data=bool(parameters.record)) if directory else None
         self.bridge = Bridge()
-        self._gateway = self.bridge.call(lambda: _gateway(parameters))
+        self._gateway = self.bridge.call(lambda: _gateway(parameters, self._record))
 
     def open(self, export: str) -> Disk:
         """See `Gateway.open`."""
@@ -35,6 +41,8 @@ class ThreadedGateway:
         """End the connection and the loop."""
         self.bridge.call(self._gateway.close)
         self.bridge.close()
+        if self._record is not None:
+            self._record.close()
 
 
 def check_server(parameters: Parameters) -> str:
@@ -45,8 +53,15 @@ def check_server(parameters: Parameters) -> str:
     return asyncio.run(gateway.check_server(parameters.endpoint, parameters.timeout, _names(parameters)))
 
 
-async def _gateway(parameters: Parameters) -> Gateway:
-    return Gateway(parameters.endpoint, parameters.timeout, _names(parameters))
+async def _gateway(parameters: Parameters, record: RecordFile | None) -> Gateway:
+    terms = Terms(
+        patient=True,
+        client=parameters.client,
+        generation=parameters.generation,
+        identity=parameters.identity,
+        record=record,
+    )
+    return Gateway(parameters.endpoint, parameters.timeout, _names(parameters), terms=terms)
 
 
 def _names(parameters: Parameters) -> list[str]:

@@ -1,7 +1,8 @@
 """The nbdkit plugin.
 
-    nbdkit python "$(g2disk plugin)" endpoint=HOST:PORT [disk=NAME] [timeout=SECONDS] [readonly=BOOL]
+    nbdkit python "$(g2disk plugin)" endpoint=HOST:PORT [disk=NAME] [timeout=SECONDS] [readonly=BOOL] [record=DIR]
 
+The other parameters (`g2disk.servers.nbdkit.parameters`) are for who takes over another gateway's device.
 nbdkit loads this file into a Python of its own and calls its functions by their names, from many threads
 (nbdkit-python-plugin(3)).  Handles are `g2disk.disk.Disk` objects.
 """
@@ -139,7 +140,12 @@ def thread_model() -> int:
 
 
 def get_ready() -> None:
-    """Look whether server and disk are there, in a process of its own, while a person still reads standard error."""
+    """Look whether server and disk are there, in a process of its own, while a person still reads standard error.
+
+    Who takes over a device waits for the server instead.
+    """
+    if _parameters.client:
+        return
     child = os.fork()
     if child == 0:
         from g2disk.servers.nbdkit.gateway import check_server
@@ -161,7 +167,10 @@ def after_fork() -> None:
 
     keep_freed_memory()
     logging.basicConfig(level=logging.INFO, handlers=[_Log()], format="%(message)s")
-    _gateway = ThreadedGateway(_parameters)
+    try:
+        _gateway = ThreadedGateway(_parameters)
+    except DiskError as error:
+        _fail(str(error))
 
 
 def cleanup() -> None:
