@@ -31,6 +31,7 @@ COMMANDS = {
     "attach": "attach:attach",
     "detach": "detach:detach",
     "status": "status:status",
+    "torture": "torture:torture",
 }
 """Each command's module and function."""
 
