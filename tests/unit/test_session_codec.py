@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,7 @@ def reply_fields(message: codec.ReplyMessage | disk_pb2.SessionReply) -> tuple[o
         *map(list, (message.ids, message.lengths, message.errors)),
         bytes(message.payload),
         message.opened or disk_pb2.SessionOpened(),
+        message.description or disk_pb2.DescribeReply(),
     )
 
 
@@ -158,6 +160,31 @@ def test_the_bytes_of_a_batch_are_pinned() -> None:
         "0a016912016a1802" + "2a0401000000" + "320403000000"
         "3a190d02000000120a4f75744f665370616365181c220466756c6c" + "7a0378797a"
     )
+
+
+@given(REPLY_HEADS, REPLIES, DATA, st.integers(0, 1 << 62))
+def test_a_description_may_come_alone_or_with_replies(
+    head: codec.ReplyHead, rows: list[tuple[int, int]], data: list[bytes], size: int
+) -> None:
+    """It encodes to what the generated class encodes, and is found among any other fields."""
+    description = disk_pb2.DescribeReply(disk="disk", identity=head.identity, size=size)
+    alone = b"".join(codec.encode_description(codec.reply_prefix(head), description))
+    ids, lengths = columns(rows, 2)
+    said: dict[str, Any] = {
+        "identity": head.identity,
+        "instance": head.instance,
+        "attempt": head.attempt,
+        "description": description,
+    }
+    mixed = disk_pb2.SessionReply(**said, ids=ids, lengths=lengths, payload=b"".join(data))
+    decoder = codec.ReplyDecoder()
+
+    assert disk_pb2.SessionReply(**said).SerializeToString(deterministic=True) == alone
+    for _ in range(2):
+        assert reply_fields(disk_pb2.SessionReply(**said)) == reply_fields(decoder.decode(memoryview(alone)))
+        assert reply_fields(mixed) == reply_fields(decoder.decode(memoryview(mixed.SerializeToString())))
+    plain = b"".join(codec.encode_replies(codec.reply_prefix(head), ids, lengths, data))
+    assert decoder.decode(memoryview(plain)).description is None
 
 
 def test_any_valid_encoding_is_understood() -> None:

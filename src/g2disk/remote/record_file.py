@@ -136,11 +136,9 @@ class RecordFile:
             self._note()
 
     def covered(self, count: int) -> None:
-        """The `count` oldest changes are durable."""
+        """The `count` oldest changes are durable; no more are counted than there are since `begin`."""
         marker = self._marker
-        assert self._begun
-        assert count <= marker.after - marker.first
-        marker.first += count
+        marker.first = min(marker.first + count, marker.after)
         self._note()
         if self._log is not None:
             self._log.covered(marker.first, marker.clean)

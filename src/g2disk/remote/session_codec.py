@@ -147,6 +147,11 @@ def encode_opened(prefix: bytes, opened: disk_pb2.SessionOpened) -> list[Data]:
     return [prefix + disk_pb2.SessionReply(opened=opened).SerializeToString(deterministic=True)]
 
 
+def encode_description(prefix: bytes, description: disk_pb2.DescribeReply) -> list[Data]:
+    """A SessionReply that says what the disk is by now, and nothing else."""
+    return [prefix + disk_pb2.SessionReply(description=description).SerializeToString(deterministic=True)]
+
+
 Head = TypeVar("Head")
 
 
@@ -254,6 +259,7 @@ class ReplyDecoder(_Decoder[ReplyHead]):
             memoryview(said.payload),
             said.errors,
             said.opened if said.HasField("opened") else None,
+            said.description if said.HasField("description") else None,
         )
 
 

@@ -26,6 +26,8 @@ class Exports:
         self._pinned = ""
         self.changing = asyncio.Lock()
         """Held by who looks at the catalogue and changes it because of what was there."""
+        self.watchers: set[Callable[[str], None]] = set()
+        """Called with the name of a disk that was resized."""
 
     async def open(self, name: str, identity: str = "") -> tuple[str, Disk]:
         """The disk called `name` (empty: the default disk), and its name.
@@ -75,7 +77,11 @@ class Exports:
 
     async def resize(self, name: str, size: int) -> DiskEntry:
         """See `Store.resize`."""
-        return await self.store.resize(name, size)
+        try:
+            return await self.store.resize(name, size)
+        finally:  # who is cancelled may have resized it all the same
+            for watcher in list(self.watchers):
+                watcher(name)
 
     async def delete(self, name: str) -> None:
         """See `Store.delete`."""

@@ -225,7 +225,7 @@ class SessionOpen(_message.Message):
     def __init__(self, maximum_in_flight_requests: _Optional[int] = ..., maximum_in_flight_bytes: _Optional[int] = ..., maximum_message: _Optional[int] = ...) -> None: ...
 
 class SessionReply(_message.Message):
-    __slots__ = ("identity", "instance", "attempt", "opened", "ids", "lengths", "errors", "payload")
+    __slots__ = ("identity", "instance", "attempt", "opened", "ids", "lengths", "errors", "description", "payload")
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +233,7 @@ class SessionReply(_message.Message):
     IDS_FIELD_NUMBER: _ClassVar[int]
     LENGTHS_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
     identity: str
     instance: str
@@ -241,8 +242,9 @@ class SessionReply(_message.Message):
     ids: _containers.RepeatedScalarFieldContainer[int]
     lengths: _containers.RepeatedScalarFieldContainer[int]
     errors: _containers.RepeatedCompositeFieldContainer[SessionError]
+    description: DescribeReply
     payload: bytes
-    def __init__(self, identity: _Optional[str] = ..., instance: _Optional[str] = ..., attempt: _Optional[int] = ..., opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., ids: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., errors: _Optional[_Iterable[_Union[SessionError, _Mapping]]] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, identity: _Optional[str] = ..., instance: _Optional[str] = ..., attempt: _Optional[int] = ..., opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., ids: _Optional[_Iterable[int]] = ..., lengths: _Optional[_Iterable[int]] = ..., errors: _Optional[_Iterable[_Union[SessionError, _Mapping]]] = ..., description: _Optional[_Union[DescribeReply, _Mapping]] = ..., payload: _Optional[bytes] = ...) -> None: ...
 
 class SessionOpened(_message.Message):
     __slots__ = ("description", "maximum_in_flight_requests", "maximum_in_flight_bytes", "maximum_message")

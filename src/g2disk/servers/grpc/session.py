@@ -16,7 +16,14 @@ from g2disk.disk import MAXIMUM_REQUEST
 from g2disk.disk.perform import perform
 from g2disk.errors import DiskError, Fenced, Internal, Invalid, NotFound, Unavailable
 from g2disk.remote.pb import disk_pb2
-from g2disk.remote.session_codec import NOT_BEGUN, RequestDecoder, RequestHead, RequestMessage, encode_opened
+from g2disk.remote.session_codec import (
+    NOT_BEGUN,
+    RequestDecoder,
+    RequestHead,
+    RequestMessage,
+    encode_description,
+    encode_opened,
+)
 from g2disk.remote.status import StatusCode, status_of
 from g2disk.remote.stream import MessageStream, Status
 from g2disk.request import WRITE, Request
@@ -107,6 +114,14 @@ class ServerSession:
     async def finished(self) -> None:
         """See `Attempt`."""
         await self._finished.wait()
+
+    def changed(self, name: str) -> None:
+        """Tell the client if the disk of that name is its disk, and has become another than it was told."""
+        if self._head is not None and self._head.disk == name and not self._mute:
+            try:
+                self._tell(self._served.prefix())
+            except DiskError as error:
+                self._end(status_of(error))
 
     def go_on(self) -> None:
         """See `Paused`."""
@@ -226,7 +241,9 @@ class ServerSession:
 
     def _answer(self) -> None:
         requests, self._answered = self._answered, []
-        if any(type(request.error) is NotFound for request in requests):
+        if self._mute:
+            self._settle(requests)
+        elif any(type(request.error) is NotFound for request in requests):
             self._spawn(self._answer_checked(requests))
         else:
             self._reply(requests)
@@ -243,9 +260,16 @@ class ServerSession:
             except DiskError as error:
                 self._end(status_of(error))
             else:
+                self._tell(prefix)
                 for parts in replies_to(prefix, requests, self._most):
                     self._stream.send(parts)
         self._settle(requests)
+
+    def _tell(self, prefix: bytes) -> None:
+        """Say what the disk is by now, where that is news."""
+        news = self._served.news()
+        if news is not None:
+            self._stream.send(encode_description(prefix, news))
 
     def _settle(self, requests: list[Request]) -> None:
         """These requests are no longer in flight."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from g2disk.disk import Disk, DiskInfo
 from g2disk.errors import Fenced, NotFound
+from g2disk.remote.pb import disk_pb2
 from g2disk.remote.session_codec import ReplyHead, reply_prefix
 from g2disk.servers.exports import Exports
+from g2disk.servers.grpc.disk_service import describe
 
 
 class SessionDisk:
@@ -18,7 +20,8 @@ class SessionDisk:
         """As it was when the session was opened."""
         self._exports = exports
         self._attempt = attempt
-        self._instance = self.info.instance
+        self._said = self._now = self.info
+        """What the client was told last, and what the disk said last."""
         self._prefix = self._encoded()
 
     @property
@@ -36,12 +39,25 @@ class SessionDisk:
     def prefix(self) -> bytes:
         """What a reply begins with that is sent now.  Raises `Fenced` when this is another disk by now."""
         now = self.disk.info()
-        if now.identity != self.info.identity:
-            raise Fenced(f"the disk {self.name!r} is another one now")
-        if now.instance != self._instance:
-            self._instance = now.instance
-            self._prefix = self._encoded()
+        if now is not self._now:
+            self._look(now)
         return self._prefix
 
+    def news(self) -> disk_pb2.DescribeReply | None:
+        """What the client is to be told, where the disk has become another than it was told; goes by `prefix`."""
+        if self._said is self._now:
+            return None
+        self._said = self._now
+        return describe(self.name, self._now)
+
+    def _look(self, now: DiskInfo) -> None:
+        if now.identity != self.info.identity:
+            raise Fenced(f"the disk {self.name!r} is another one now")
+        before, self._now = self._now, now
+        if now.instance != before.instance:
+            self._prefix = self._encoded()
+        if now == self._said:
+            self._said = now
+
     def _encoded(self) -> bytes:
-        return reply_prefix(ReplyHead(self.info.identity, self._instance, self._attempt))
+        return reply_prefix(ReplyHead(self.info.identity, self._now.instance, self._attempt))

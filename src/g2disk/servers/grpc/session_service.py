@@ -29,6 +29,11 @@ class Sessions:
             session.drain()
         return session
 
+    def changed(self, name: str) -> None:
+        """The disk of that name may be another by now than its sessions were told."""
+        for session in list(self._open):
+            session.changed(name)
+
     def drain(self) -> None:
         """Let every session end as soon as nothing of it is in flight."""
         self._draining = True
@@ -49,8 +54,10 @@ async def session_service(exports: Exports, limits: Limits | None = None) -> Asy
     """
     async with asyncio.TaskGroup() as tasks:
         sessions = Sessions(exports, limits or Limits(), tasks)
+        exports.watchers.add(sessions.changed)
         try:
             yield sessions
         finally:
+            exports.watchers.discard(sessions.changed)
             sessions.drain()
             await sessions.over()
