@@ -106,34 +106,50 @@ def _given_up(change: Change, sight: Sight, acceptances: list[int]) -> bool:
 
 def _inverted(block: int, changes: list[Change], sights: list[Sight], losses: list[int]) -> Iterable[str]:
     """Values that came back after another one was seen or acknowledged, with no loss between."""
+    stretches: dict[int, _Stretch] = defaultdict(_Stretch)
     losses = sorted(losses)
-    zones: dict[tuple[int, int], tuple[float, float]] = {}
-    """By stretch between losses and value: the first end and the last beginning of what had to do with it."""
-    points: list[tuple[int, int, int, float]] = []
-    """Stretch, value, beginning and end of what happened somewhere between."""
 
     def note(value: int, begun: int, ended: float) -> None:
-        stretch = bisect_left(losses, begun)
-        if ended < inf and stretch == bisect_left(losses, ended):
-            points.append((stretch, value, begun, ended))
-            if value != ZERO:
-                first, last = zones.get((stretch, value), (inf, -1.0))
-                zones[stretch, value] = min(first, ended), max(last, begun)
+        number = bisect_left(losses, begun)
+        if ended < inf and number == bisect_left(losses, ended):
+            stretches[number].note(value, begun, int(ended))
 
     for sight in sights:
         if not sight.medium:
             note(sight.value, sight.begun, sight.ended)
-    seen = {(stretch, value) for stretch, value, _, _ in points}
     for change in changes:
-        stretch = bisect_left(losses, change.begun)
-        if change.certain or (stretch, change.values[block]) in seen:
-            note(change.values[block], change.begun, change.ended)
-    steady = [(stretch, value, *zone) for (stretch, value), zone in zones.items() if zone[0] < zone[1]]
-    for stretch, value, first, last in steady:
-        for other_stretch, other, begun, ended in points:
-            if other_stretch == stretch and other != value and first < begun and ended < last:
-                yield f"block {block}: {other} at {begun}..{ended} while it was {value} from {first} to {last}"
-        for other_stretch, other, other_first, other_last in steady:
-            if other_stretch == stretch and other > value and other_first < last and first < other_last:
-                both = f"{value} from {first} to {last} and {other} from {other_first} to {other_last}"
-                yield f"block {block}: {both}, at once"
+        value = change.values[block]
+        if change.certain or value in stretches[bisect_left(losses, change.begun)].zones:  # it was seen
+            note(value, change.begun, change.ended)
+    for stretch in stretches.values():
+        for what in stretch.wrong():
+            yield f"block {block}: {what}"
+
+
+class _Stretch:
+    """What happened with one block between two losses."""
+
+    def __init__(self) -> None:
+        self.zones: dict[int, tuple[int, int]] = {}
+        """By value: the first end and the last beginning of what had to do with it.  Where the end comes first, the
+        block had this value from the one to the other."""
+        self._points: list[tuple[int, int, int]] = []
+        """Value, and the beginning and end of the time in which the block had it at some moment."""
+
+    def note(self, value: int, begun: int, ended: int) -> None:
+        """The block had the value at some moment between these."""
+        self._points.append((value, begun, ended))
+        if value != ZERO:
+            first, last = self.zones.get(value, (ended, begun))
+            self.zones[value] = min(first, ended), max(last, begun)
+
+    def wrong(self) -> Iterable[str]:
+        """What contradicts each other."""
+        steady = [(value, first, last) for value, (first, last) in self.zones.items() if first < last]
+        for value, first, last in steady:
+            for other, begun, ended in self._points:
+                if other != value and first < begun and ended < last:
+                    yield f"{other} at {begun}..{ended} while it was {value} from {first} to {last}"
+            for other, other_first, other_last in steady:
+                if other > value and other_first < last and first < other_last:
+                    yield f"{value} from {first} to {last} and {other} from {other_first} to {other_last}, at once"

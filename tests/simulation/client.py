@@ -115,10 +115,10 @@ class Kernel:
         self._doubtful: list[Change] = []
         """Not answered by gateways that are dead."""
         self._ends: dict[Request, int] = {}
-        self._unflushed: list[int] = []
-        """When changes were acknowledged that no flush has covered, repetitions of others among them."""
-        self._at_risk: int | None = None
-        """Since when there is something unflushed that a dead gateway has not kept."""
+        self._unflushed: list[tuple[int, int]] = []
+        """When changes were sent and acknowledged that no flush has covered, repetitions of others among them."""
+        self._at_risk: list[tuple[int, int]] = []
+        """Those of gateways that died and did not keep them."""
 
     def tick(self) -> int:
         """The time of an event, for the history."""
@@ -138,8 +138,9 @@ class Kernel:
         self._up.clear()
         gateway.kill()
         self.network.lose_client(gateway.process)
-        if not self._options.keep_data and self._at_risk is None:
-            self._at_risk = min(self._unflushed, default=None)
+        if not self._options.keep_data:
+            self._at_risk += self._unflushed
+        self._unflushed = []
 
     def stop(self) -> None:
         """Let the gateway get no time from the system."""
@@ -154,9 +155,7 @@ class Kernel:
     def next_terms(self, terms: Terms) -> Terms:
         """Those of the process after the one with `terms`."""
         self._generation += 1
-        return Terms(
-            terms.patient, terms.unflushed_limit, terms.client, self._generation, terms.identity, terms.record
-        )
+        return Terms(terms.patient, terms.unflushed_limit, terms.client, self._generation, terms.identity, terms.record)
 
     def opened(self, gateway: Gateway) -> None:
         """The gateway has the disk."""
@@ -175,7 +174,7 @@ class Kernel:
         if held > self._options.unflushed_limit:
             self.wrong.append(f"{held} unflushed bytes are kept, more than {self._options.unflushed_limit}")
         if request.error is None and request.operation in CHANGES:
-            self._unflushed.append(now)
+            self._unflushed.append((request.tag, now))
         if request.error is None and request.operation == FLUSH:
             self._see_medium(range(self._server.blocks), request.tag)
         elif request.error is None and request.flags & FUA:
@@ -213,8 +212,8 @@ class Kernel:
         if ended is None or self._failed(request, begun):
             return
         self.history.flushed(begun, ended)
-        self._unflushed = [moment for moment in self._unflushed if moment > begun]
-        self._at_risk = None
+        self._unflushed = [times for times in self._unflushed if times[1] > begun]
+        self._at_risk = [times for times in self._at_risk if times[1] > begun]
 
     def _see_medium(self, blocks: range, begun: int) -> None:
         """Note what would be there after a crash of everything; it must have what was acknowledged before `begun`."""
@@ -229,6 +228,8 @@ class Kernel:
         gateway = await self._ready()
         change = Change(values, self.tick())
         self.history.changes.append(change)
+        for request in requests:
+            request.tag = change.begun
         answers = [gateway.do(request) for request in requests]
         await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
         answered = [request for request in requests if request in self._ends]
@@ -263,7 +264,7 @@ class Kernel:
             self.ended_for_good = True
         elif begun < accepted[0]:
             pass  # it was under way when a person accepted
-        elif self._at_risk is not None and any(loss > self._at_risk for loss in self.history.losses):
+        elif self._at_risk and self.history.losses[-1:] > [min(self._at_risk)[0]]:
             self._accept()
         else:
             self.wrong.append(f"{request!r} failed without a reason")
@@ -275,7 +276,7 @@ class Kernel:
         self._gateway.process.run(self._gateway.disk.accept)
         self.history.acceptances.append(self.tick())
         self._unflushed.clear()
-        self._at_risk = None
+        self._at_risk.clear()
 
     def _new_value(self) -> int:
         self._values += 1

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 from dataclasses import dataclass
-from math import inf
 from random import Random
 
-from g2disk.errors import OutOfSpace, Unavailable
 from g2disk.request import TRIM, ZERO
 from tests.simulation.checker import check
 from tests.simulation.client import Kernel, Options
+from tests.simulation.faults import Faults
 from tests.simulation.loop import Stuck, VirtualLoop
-from tests.simulation.network import Network, Weather
-from tests.simulation.server import BLOCK, Server
+from tests.simulation.network import Network
+from tests.simulation.pipe import Weather
+from tests.simulation.server import Server
 
 SHARED = 6
 """Blocks that all programs use; behind them each has one of its own."""
@@ -47,12 +47,13 @@ class Run:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.loop = VirtualLoop()
+        self.loop = VirtualLoop()  # type: ignore[abstract]
         self.events: list[str] = []
         self._rng = Random(f"{seed} faults")
         rng = Random(f"{seed} world")
         self.weather = Weather(
-            delay=rng.choice((1, 4, 20)),
+            Random(f"{seed} network"),
+            usual=rng.choice((1, 4, 20)),
             slow=rng.choice((0.0, 0.02, 0.1)),
             cut=rng.choice((0.0, 0.0, 0.02, 0.1)),
             ghosts=rng.choice((0.0, 0.5)),
@@ -61,14 +62,12 @@ class Run:
         self.operations = rng.randint(4, 12)
         self.faults = rng.randint(1, 6)
         self.options = Options(rng.choice((4096, 8192, _FOR_EVER)), rng.random() < 0.7)
-        self.clear_ends = rng.random() < 0.9
-        """Whether nothing is flushed at the end of the faults."""
         self._world = rng
 
     async def main(self) -> Kernel:
         """All of it."""
         rng, loop = self._world, self.loop
-        self.network = Network(loop, Random(f"{self.seed} network"), self.weather)
+        self.network = Network(loop, self.weather)
         blocks = SHARED + self.programs
         self.server = Server(self.network, blocks, Random(f"{self.seed} disk"), rng.random() < 0.3, self._lost)
         self.kernel = Kernel(self.network, self.server, self.options)
@@ -76,9 +75,12 @@ class Run:
         self.server.start()
         self.kernel.start()
         programs = [loop.create_task(self._program(number)) for number in range(self.programs)]
-        trouble = loop.create_task(self._trouble())
-        await trouble
-        self._heal()
+        faults = Faults(self.kernel, self.server, self._rng, self.events)
+        for number in range(self.faults):
+            await faults.one(last=number == self.faults - 1)
+        self.weather.calm()
+        self.server.heal()
+        self.kernel.go_on()
         deadline = loop.time() + _PATIENCE
         while not all(program.done() for program in programs):
             if self.kernel.ended_for_good:
@@ -132,97 +134,8 @@ class Run:
         else:
             await kernel.clear(first, count, fua, ZERO if rng.random() < 0.5 else TRIM)
 
-    async def _trouble(self) -> None:
-        """What goes wrong, one thing after the other."""
-        rng = self._rng
-        for number in range(self.faults):
-            await self._some_time()
-            kind = rng.random()
-            if kind < 0.2:
-                self._note("the stream is cut")
-                self.network.cut()
-            elif kind < 0.5:
-                await self._crash()
-            elif kind < 0.62:
-                self._note("the server is stopped")
-                self.server.stop()
-                await self._some_time()
-                if rng.random() < 0.5:
-                    self.network.cut()
-                    await self._some_time()
-                self._note("the server goes on")
-                self.server.go_on()
-            elif kind < 0.75:
-                self._note("the gateway is killed")
-                self.kernel.kill()
-                if rng.random() < 0.4:
-                    await self._some_time()
-                if rng.random() < 0.4:
-                    await self._crash()
-                self.kernel.start()
-            elif kind < 0.8:
-                self._note("the gateway is stopped")
-                self.kernel.stop()
-                await self._some_time()
-                self.kernel.go_on()
-            elif kind < 0.9 and self.server.now is not None:
-                self._note("the server loses its cache")
-                self.server.now.process.run(self.server.now.disk.lose_and_go_on)
-            elif kind < 0.99 or number < self.faults - 1:
-                await self._refuse()
-            else:
-                await self._exchange()
-
-    async def _crash(self) -> None:
-        rng = self._rng
-        if rng.random() < 0.2 and self.server.now is not None:
-            self._note("the server shuts down")
-            self.server.now.drain()
-            await self._some_time()
-        self._note("the server crashes")
-        self.server.crash(worst=rng.random() < 0.5)
-        if rng.random() < 0.5:
-            await self._some_time()
-        self.server.start()
-        self._note("the server is there")
-
-    async def _refuse(self) -> None:
-        if self.server.now is not None:
-            disk = self.server.now.disk
-            disk.trouble = self._rng.choice((Unavailable, OutOfSpace))
-            self._note(f"the server answers {disk.trouble.__name__}")
-            await self._some_time()
-            disk.trouble = None
-
-    async def _exchange(self) -> None:
-        self._note("another disk is in the server's place")
-        self.server.crash()
-        self.server.exchange()
-        await self._some_time()
-        self.server.start()
-
-    async def _some_time(self) -> None:
-        """Until a number of callbacks have run, or some time has passed: so things happen between any two of them."""
-        rng = self._rng
-        steps = self.loop.after_steps(rng.choice((3, 30, 300)) * rng.randint(0, 10))
-        await asyncio.wait([steps], timeout=rng.choice((0.01, 0.5, 10.0)) * rng.random())
-
-    def _heal(self) -> None:
-        """All is well from now on."""
-        self.weather.calm()
-        self.server.failing_flushes = 0.0
-        self.server.go_on()
-        if self.server.now is None:
-            self.server.start()
-        self.server.now.disk.failing_flushes = 0.0
-        self.server.now.disk.trouble = None
-        self.kernel.go_on()
-
     def _lost(self) -> None:
         self.kernel.history.losses.append(self.kernel.tick())
-
-    def _note(self, event: str) -> None:
-        self.events.append(f"{self.loop.steps} {self.loop.time():.4f} {event}")
 
 
 def simulate(seed: int) -> Verdict:
@@ -251,6 +164,3 @@ def simulate_all(seeds: range) -> list[Verdict]:
         return verdicts
     finally:
         gc.enable()
-
-
-assert inf and BLOCK

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from g2disk.disk import Buffer, Disk, DiskInfo, Done
-from g2disk.errors import DiskError, OutOfSpace, Unavailable
+from g2disk.errors import DiskError, Unavailable
 from g2disk.remote.stream import MessageHandler, MessageStream
 from g2disk.request import FLUSH, FUA, READ, TRIM, WRITE, ZERO, Request
 from g2disk.servers.exports import Exports
@@ -17,7 +17,8 @@ from g2disk.servers.grpc.session_shared import Attempts, Budget, Limits, Shared
 from g2disk.stores.store import DiskEntry, Store
 from g2disk.units import MIB
 from tests.simulation.loop import Process, VirtualLoop
-from tests.simulation.network import GRAIN, Network
+from tests.simulation.network import Network
+from tests.simulation.pipe import GRAIN
 
 BLOCK = 512
 _CHANGES = (WRITE, TRIM, ZERO)
@@ -117,7 +118,9 @@ class CachedDisk(Disk):
             versions.clear()
 
     def lose_and_go_on(self) -> None:
-        """Lose the cache without a crash.  What is not answered yet is done again: it will be, with the new instance."""
+        """Lose the cache without a crash.  What is not answered yet is done again: the answer will name the
+        new instance.
+        """
         self.lose()
         self._losses += 1
         for request in self._done_and_not_answered:
@@ -285,3 +288,12 @@ class Server:
         """Get time again."""
         if self.now is not None:
             self._network.loop.resume(self.now.process)
+
+    def heal(self) -> None:
+        """Let all be well from now on."""
+        self.failing_flushes = 0.0
+        if self.now is None:
+            self.start()
+        else:
+            self.go_on()
+            self.now.disk.failing_flushes, self.now.disk.trouble = 0.0, None
