@@ -11,7 +11,7 @@ from tests.support.session import SIZE, HeldDisk, TaskDisk, server_of, turns, un
 
 from g2disk.remote.pb import disk_pb2
 from g2disk.request import FLUSH, READ, WRITE
-from g2disk.servers.grpc.session_shared import MOST_CLIENTS, Attempts, Budget, Limits
+from g2disk.servers.grpc.session_shared import Budget, Limits
 
 
 async def test_the_opening_describes_the_disk_and_the_bounds() -> None:
@@ -296,28 +296,6 @@ async def test_a_read_that_fits_in_no_reply_is_refused() -> None:
         await until(lambda: sum(len(reply.ids) + len(reply.errors) for reply in client.replies) == 2)
 
         assert [(2, "Invalid")] == [(error.id, error.kind) for reply in client.replies for error in reply.errors]
-
-
-async def test_clients_are_remembered_within_bounds() -> None:
-    """The attempts of clients that have gone take bounded memory, the longest gone forgotten first."""
-
-    class Gone:
-        attempt = 1
-
-        def supersede(self) -> None:
-            """Nothing to end."""
-
-        async def finished(self) -> None:
-            """It is."""
-
-    attempts = Attempts()
-    for number in range(MOST_CLIENTS + 10):
-        session = Gone()
-        await attempts.enter(number.to_bytes(16, "big"), "d", session)
-        attempts.leave(number.to_bytes(16, "big"), "d", session)
-
-    assert MOST_CLIENTS == len(attempts._last)
-    await attempts.enter((0).to_bytes(16, "big"), "d", Gone())
 
 
 def test_a_budget_wakes_those_that_wait() -> None:

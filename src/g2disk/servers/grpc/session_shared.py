@@ -55,10 +55,11 @@ class Attempt(Protocol):
 
 
 class Attempts:
-    """The last attempt of each client and disk."""
+    """The last attempt of each client and disk: of those that have a session, and of the last ones that had one."""
 
     def __init__(self) -> None:
-        self._last: OrderedDict[tuple[bytes, str], tuple[int, Attempt | None]] = OrderedDict()
+        self._sessions: dict[tuple[bytes, str], Attempt] = {}
+        self._gone: OrderedDict[tuple[bytes, str], int] = OrderedDict()
 
     async def enter(self, client: bytes, disk: str, session: Attempt) -> None:
         """Let `session` be the client's only one for this disk; return when the one before it is over.
@@ -66,23 +67,24 @@ class Attempts:
         Raises `Fenced` unless its attempt is newer than all before.
         """
         key = client, disk
-        newest, older = self._last.get(key, (0, None))
+        older = self._sessions.get(key)
+        newest = older.attempt if older is not None else self._gone.get(key, 0)
         if session.attempt <= newest:
             raise Fenced(f"attempt {session.attempt} comes after attempt {newest} of the same client; a stale session")
-        self._last[key] = session.attempt, session
-        self._last.move_to_end(key)
+        self._sessions[key] = session
+        self._gone.pop(key, None)
         if older is not None:
             older.supersede()
             await older.finished()
 
     def leave(self, client: bytes, disk: str, session: Attempt) -> None:
-        """`session` is over; its attempt stays known for a long while."""
+        """`session` is over; its attempt stays known until MOST_CLIENTS others have left after it."""
         key = client, disk
-        if self._last.get(key) == (session.attempt, session):
-            self._last[key] = session.attempt, None
-            self._last.move_to_end(key)
-        while len(self._last) > MOST_CLIENTS and next(iter(self._last.values()))[1] is None:
-            self._last.popitem(last=False)
+        if self._sessions.get(key) is session:
+            del self._sessions[key]
+            self._gone[key] = session.attempt
+            if len(self._gone) > MOST_CLIENTS:
+                self._gone.popitem(last=False)
 
 
 class Paused(Protocol):
