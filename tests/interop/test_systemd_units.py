@@ -1,0 +1,20 @@
+"""systemd's own opinion of the units in systemd/."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.support.processes import G2DISK, ROOT
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    """`systemd-analyze verify` is silent: every setting is known, every program there, and there is no cycle."""
+    for unit in (ROOT / "systemd").glob("*.service"):
+        name = unit.name.replace("@.", "@some-disk.")
+        (tmp_path / name).write_text(unit.read_text().replace("=g2disk ", f"={G2DISK} "))
+    units = sorted(map(str, tmp_path.iterdir()))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, timeout=60)
+
+    assert 3 == len(units)
+    assert (0, "") == (done.returncode, done.stdout + done.stderr)
