@@ -140,7 +140,7 @@ def test_an_attachment_is_changed_by_one_command_at_a_time(tmp_path: Path) -> No
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     """Every field comes back, and damage is an error that says where."""
     slot = Slot(tmp_path)
-    full = msgspec.structs.replace(attachment(), target="/x", gateway=Process(1, 2), made_file=True, owner="7")
+    full = msgspec.structs.replace(attachment(), target="/x", gateway=Process(1, 2), made_file=True, backend="7")
     slot.save(full)
 
     assert full == slot.load()

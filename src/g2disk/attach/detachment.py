@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from g2disk.attach import fuse, gateway, kernel
-from g2disk.attach.kernel import Device
-from g2disk.attach.records import Attachment, RunDirectory
+from g2disk.attach import fuse, gateway
+from g2disk.attach.control import Report, ask
+from g2disk.attach.device import Device
+from g2disk.attach.netlink import in_thread
+from g2disk.attach.records import Attachment, RunDirectory, Slot
+from g2disk.attach.release import forget, release
 from g2disk.attach.usage import device_users, file_users, is_mount_point, openers
 from g2disk.clock import Clock
 from g2disk.errors import Busy, Invalid, NotFound, Unavailable
 
 _GRACE = 3.0
 """Seconds that a short look at a device (udev's, after it was attached) may take before it counts as use."""
+_ANSWER = 1.0
+"""Seconds that a daemon may take to say how it is."""
+_DETACH = 30.0
+"""Seconds that a daemon may take to detach, and then to end."""
+_STORE = 600.0
+"""Seconds that it may take to store what the kernel still holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +35,41 @@ class Status:
     attachment: Attachment
     since: float
     """Unix time."""
-    gateway_alive: bool
+    alive: bool
+    """Its process lives: the daemon, or the gateway of a file."""
     connected: bool
     """The device is still connected as it was, or the file is still there."""
+    report: Report | None
+    """What the daemon says; None where there is none, or it does not answer."""
 
 
-def status(directory: RunDirectory) -> list[Status]:
-    """All that is attached, oldest first."""
-    return [
-        Status(
-            attachment,
-            path.stat().st_mtime,
-            attachment.gateway is not None and attachment.gateway.is_alive(),
-            _is_connected(attachment),
-        )
-        for path, attachment in directory.all()
-    ]
+async def status(directory: RunDirectory) -> list[Status]:
+    """All that is attached, oldest first.  Takes little more than a second, whatever hangs."""
+    return await asyncio.gather(*(_status(path, attachment) for path, attachment in directory.all()))
+
+
+async def _status(path: Path, attachment: Attachment) -> Status:
+    process = attachment.gateway if attachment.kind == "fuse" else attachment.daemon
+    alive = process is not None and process.is_alive()
+    report = None
+    if alive and attachment.kind == "kernel":
+        try:
+            report = await ask(Slot(path).control, "status", _ANSWER)
+        except Unavailable:
+            report = None
+    since = await asyncio.to_thread(lambda: path.stat().st_mtime)
+    return Status(attachment, since, alive, _is_connected(attachment), report)
+
+
+async def accept(what: str, directory: RunDirectory) -> tuple[Attachment, Report]:
+    """A person accepts that an attached disk lost data, or is another one: it goes on with what is there.
+
+    Raises `NotFound`, `Invalid`, `Unavailable`.
+    """
+    path, attachment = _find(what, directory)
+    if attachment.kind != "kernel":
+        raise Invalid(f"{attachment.where} has no daemon; detach it, check what is on the disk, and attach again")
+    return attachment, await ask(Slot(path).control, "accept", _DETACH)
 
 
 async def detach(what: str, directory: RunDirectory, clock: Clock, force: bool = False) -> Attachment:
@@ -52,40 +79,67 @@ async def detach(what: str, directory: RunDirectory, clock: Clock, force: bool =
     use, and `Unavailable` when the data cannot be written; with `force` neither stops it.  Can be repeated after a
     failure.
     """
-    path = _find(what, directory)
+    path, _ = _find(what, directory)
     with directory.locked(path) as slot:
         try:
             attachment = slot.load()
         except FileNotFoundError:
             raise NotFound(f"{what} was detached meanwhile") from None
-        if attachment.kind == "kernel":
-            await _detach_device(attachment, force, clock)
-        else:
+        if attachment.kind == "fuse":
             await _detach_file(attachment, force, clock)
-        if attachment.gateway is not None:
-            await attachment.gateway.end(gateway.PATIENCE)
-        slot.remove()
+            if attachment.gateway is not None:
+                await attachment.gateway.end(gateway.PATIENCE)
+            slot.remove()
+        elif force:
+            await release(slot, attachment)
+        else:
+            await _detach_device(slot, attachment, clock)
     return attachment
 
 
-async def _detach_device(attachment: Attachment, force: bool, clock: Clock) -> None:
-    if not _is_connected(attachment):
-        return
-    device = Device.named(attachment.target)
-    if not force:
+async def _detach_device(slot: Slot, attachment: Attachment, clock: Clock) -> None:
+    device = Device.connected_as(attachment.backend)
+    if device is not None:
         await _refuse_in_use(attachment, lambda: device_users(device.name), clock)
+        await _store(slot, attachment)
+        await ask(slot.control, "detach", _DETACH)
+    if attachment.daemon is not None and not await attachment.daemon.ended(_DETACH if device else 0.0):
+        await attachment.daemon.end(_DETACH)
+    if device is not None:
+        await _wait_until_free(attachment, clock)
+    forget(slot, attachment)
+
+
+async def _store(slot: Slot, attachment: Attachment) -> None:
+    """Have the kernel send what it still holds, and the disk make it durable."""
+    lose = "or lose what was not stored, with --force"
+    if attachment.daemon is None or not attachment.daemon.is_alive():
+        raise Unavailable(
+            f"the daemon of {attachment.target} is dead; attach {attachment.disk!r} again, which takes it over, {lose}"
+        )
+    report = await ask(slot.control, "status", _ANSWER)
+    if report.condition != "connected" and not attachment.read_only:
+        raise Unavailable(f"what was written last cannot be stored: {report.cause}; mend that, {lose}")
+    if not attachment.read_only:
         await _write_back(attachment)
-        await kernel.disconnect(device, clock)
-        return
-    with contextlib.suppress(Busy):  # whoever uses it sees errors from now on, and frees it in the end
-        await kernel.disconnect(device, clock, _GRACE)
+
+
+async def _wait_until_free(attachment: Attachment, clock: Clock) -> None:
+    deadline = clock.now() + _GRACE
+    while Device.connected_as(attachment.backend) is not None:
+        if clock.now() > deadline:
+            raise Busy(
+                f"the kernel has not let go of {attachment.target}; end what has it open, then detach it with --force"
+            )
+        await clock.sleep(0.02)
 
 
 async def _detach_file(attachment: Attachment, force: bool, clock: Clock) -> None:
     file = Path(attachment.target)
     if _is_connected(attachment) and not force:
         await _refuse_in_use(attachment, lambda: file_users(file), clock)
-        await _write_back(attachment)
+        if not attachment.read_only and attachment.gateway is not None and attachment.gateway.is_alive():
+            await _write_back(attachment)
     if attachment.fuse is not None:
         await fuse.unmount(file, force)
         # It ends by itself when the file is gone, having sent what it held.
@@ -111,11 +165,8 @@ async def _refuse_in_use(attachment: Attachment, users: Callable[[], list[str]],
 
 
 async def _write_back(attachment: Attachment) -> None:
-    """Have the kernel send what it still holds, and the disk make it durable."""
-    if attachment.read_only or attachment.gateway is None or not attachment.gateway.is_alive():
-        return
     try:
-        await asyncio.to_thread(_sync, attachment.target)
+        await in_thread(lambda: _sync(attachment.target), _STORE, f"writing to {attachment.target}")
     except OSError as error:
         raise Unavailable(
             f"what was written to {attachment.target} last could not be stored: {error.strerror}; see that the "
@@ -136,12 +187,13 @@ def _is_connected(attachment: Attachment) -> bool:
         return False
     if attachment.kind == "fuse":
         return is_mount_point(Path(attachment.target)) and attachment.fuse is not None and attachment.fuse.is_alive()
-    return Device.named(attachment.target).owner() == attachment.owner != ""
+    return Device.connected_as(attachment.backend) is not None
 
 
-def _find(what: str, directory: RunDirectory) -> Path:
+def _find(what: str, directory: RunDirectory) -> tuple[Path, Attachment]:
     attached = directory.all()
     named = [(path, attachment) for path, attachment in attached if attachment.disk == what]
+    # Also a link in /dev/g2disk.
     spelled = os.path.realpath(what if "/" in what or not what.startswith("nbd") else f"/dev/{what}")
     found = [(path, attachment) for path, attachment in attached if attachment.target == spelled] or named
     if not found:
@@ -149,4 +201,4 @@ def _find(what: str, directory: RunDirectory) -> Path:
     if len(found) > 1:
         targets = " or ".join(attachment.where for _, attachment in found)
         raise Invalid(f"several disks called {what!r} are attached; say which: {targets}")
-    return found[0][0]
+    return found[0]

@@ -24,6 +24,11 @@ def require_fuse() -> None:
     find_program("fusermount3")
 
 
+def resolved(file: Path) -> Path:
+    """The path that the kernel shows it with."""
+    return file.resolve()
+
+
 def prepare_file(file: Path) -> bool:
     """Make sure that `file` (resolved) can be mounted over; whether it was created for that.
 

@@ -1,8 +1,7 @@
-"""The gateway of one attachment: a process of its own on a private Unix socket, our NBD server or nbdkit."""
+"""A gateway as a process of its own on a private Unix socket: our NBD server or nbdkit."""
 
 from __future__ import annotations
 
-import enum
 import os
 import socket
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import g2disk.servers.nbdkit
 from g2disk.attach.processes import Process, last_error, start
-from g2disk.attach.records import Slot
+from g2disk.attach.records import Slot, Via
 from g2disk.clock import Clock
 from g2disk.errors import Invalid, Unavailable
 
@@ -29,15 +28,6 @@ _LONGEST_SOCKET = 107
 def plugin_path() -> Path:
     """The file that nbdkit loads."""
     return Path(g2disk.servers.nbdkit.__file__).with_name("plugin.py")
-
-
-class Via(enum.StrEnum):
-    """What turns the disk into NBD."""
-
-    NBD = "nbd"
-    """Our own NBD server, `g2disk nbd`."""
-    NBDKIT = "nbdkit"
-    """nbdkit with g2disk's plugin."""
 
 
 @dataclass(frozen=True, slots=True)

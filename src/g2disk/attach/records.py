@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import fcntl
 import os
 import shutil
@@ -18,7 +19,16 @@ import msgspec
 from g2disk.attach.processes import Process
 from g2disk.errors import Busy, Corrupt, Denied, from_os_error
 
-_STATE, _LOCK = "state.json", "lock"
+_STATE, _LOCK, _DAEMON_LOCK = "state.json", "lock", "daemon.lock"
+
+
+class Via(enum.StrEnum):
+    """What turns the disk into NBD."""
+
+    NBD = "nbd"
+    """g2disk itself."""
+    NBDKIT = "nbdkit"
+    """nbdkit with g2disk's plugin."""
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +45,37 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["kernel", "fuse"]
     target: str = ""
     """The device or the file; empty until there is one."""
+    via: Via = Via.NBD
+    timeout: float = 0.0
+    """Seconds that a request waits for a server that is away; 0: for ever."""
     gateway: Process | None = None
+    """The process that serves a file, or nbdkit."""
     fuse: Process | None = None
     """nbdfuse, where the kind is fuse."""
     made_file: bool = False
     """Attaching created the file, so detaching removes it."""
-    owner: str = ""
-    """What the kernel says of who connected the device: it is another connection when this has changed."""
+    daemon: Process | None = None
+    """Where the kind is kernel, the process that answers the kernel; the last one, where none lives."""
+    asked: str = ""
+    """The disk's name as the user wrote it; empty: the server's default."""
+    served: str = ""
+    """The disk's name as the server is asked for it; empty where it has only one."""
+    wanted: str = ""
+    """The device that the user named; empty: a free one."""
+    backend: str = ""
+    """Names the attachment to the kernel, which shows it beside the device."""
+    client: str = ""
+    """16 bytes in hexadecimal, which name the attachment to the server."""
+    generation: int = 0
+    """Counts the daemons."""
+    connections: int = 1
+    """Sockets of the device, which the kernel never changes."""
+    record: str = ""
+    """The directory for unflushed data; empty: it is not kept."""
+
+    def serves(self, endpoint: str, disk: str) -> bool:
+        """Whether this is the disk that a user means by these."""
+        return self.endpoint == endpoint and disk in (self.disk, self.asked)
 
     @property
     def where(self) -> str:
@@ -69,6 +103,28 @@ class Slot:
     def fuse_log(self) -> Path:
         """What nbdfuse says."""
         return self.path / "nbdfuse.log"
+
+    @property
+    def daemon_log(self) -> Path:
+        """What the daemon says."""
+        return self.path / "daemon.log"
+
+    @property
+    def control(self) -> Path:
+        """Where the daemon takes orders."""
+        return self.path / "control.sock"
+
+    def unflushed_at(self, record: str) -> Path:
+        """Where the daemon remembers what is unflushed: in the directory that the user named, if any."""
+        return Path(record) / self.path.name if record else self.path / "unflushed"
+
+    @contextmanager
+    def for_daemon(self) -> Iterator[None]:
+        """The right to be the attachment's daemon, while the block runs.  Raises `Busy` where one lives."""
+        with _locked(self.path / _DAEMON_LOCK, wait=False) as ours:
+            if not ours:
+                raise Busy("the daemon of this attachment lives already; `g2disk status` shows it")
+            yield
 
     def load(self) -> Attachment:
         """What was saved last.  Raises FileNotFoundError, `Corrupt`."""

@@ -31,9 +31,13 @@ COMMANDS = {
     "attach": "attach:attach",
     "detach": "detach:detach",
     "status": "status:status",
+    "accept": "accept:accept",
     "torture": "torture:torture",
 }
 """Each command's module and function."""
+
+_HIDDEN = {"daemon": "daemon:daemon"}
+"""What only g2disk itself runs."""
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -45,9 +49,10 @@ class _Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
+        found = COMMANDS.get(cmd_name) or _HIDDEN.get(cmd_name)
+        if found is None:
             return None
-        module, _, function = COMMANDS[cmd_name].partition(":")
+        module, _, function = found.partition(":")
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(cmd_name, context_settings=_SETTINGS)(
             getattr(import_module(f"g2disk.cli.{module}"), function),

@@ -37,21 +37,32 @@ Start: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One client, from its greeting to its end.
+    """One client, from its greeting, or from the end of a handshake that was made elsewhere, to its end.
 
     Requests go to the disk as they come, and replies leave in the order in which they are done: a slow flush holds up
     nothing else.  What is wrong with a request is answered; what is wrong with the stream ends this connection, with a
     line in the log.
     """
 
-    def __init__(self, exports: NbdExports, start: Start, gone: Callable[[Connection], None], poll: BusyPoll) -> None:
-        """`gone` is called once the connection is lost and nothing is in flight any more."""
+    def __init__(
+        self,
+        exports: NbdExports | None,
+        start: Start,
+        gone: Callable[[Connection], None],
+        poll: BusyPoll,
+        entered: tuple[Export, Disk] | None = None,
+    ) -> None:
+        """`gone` is called once the connection is lost and nothing is in flight any more.
+
+        With `entered` there is no handshake, and no need of `exports`: the client is past it, in transmission of that
+        export, with simple replies, as the kernel's client is when it gets its socket.
+        """
         self._exports = exports
         self._start = start
         self._gone = gone
         self._poll = poll
         self._transport: asyncio.Transport
-        self._deadline: asyncio.TimerHandle
+        self._deadline: asyncio.TimerHandle | None = None
         self._handshake: Handshake | None = Handshake()
         self._received = bytearray(4 * KIB)
         self._disk: Disk
@@ -64,6 +75,12 @@ class Connection(asyncio.BufferedProtocol):
         self._made = self._lost = self._clogged = self._paused = self._draining = False
         self._submitting = self._stopping = False
         self._peer = "an NBD client"
+        if entered is not None:
+            self._peer = "the kernel"
+            export, self._disks[export.name] = entered
+            self._enter(
+                Ready(export, structured=False, extended=False, base_allocation=False, flags=export.flags, leftover=b"")
+            )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol`."""
@@ -72,8 +89,9 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):  # of a Unix socket it is a path, as a rule an empty one
             self._peer = f"the NBD client at {peer[0]}:{peer[1]}"
-        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._transport.abort)
-        self._send_handshake()
+        if self._handshake is not None:
+            self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._transport.abort)
+            self._send_handshake()
         self._made = True
         if self._stopping:
             self.drain()
@@ -116,7 +134,7 @@ class Connection(asyncio.BufferedProtocol):
         """See `asyncio.BaseProtocol`.  Requests in flight go on: a write that was begun is carried to its end."""
         self._lost = True
         self._window.waiting.clear()
-        self._deadline.cancel()
+        self._stop_clock()
         if exc is not None:
             log.debug("< %s broke off: %s", self._peer, exc)
         self._settle()
@@ -135,8 +153,12 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def _hurry(self, seconds: float) -> None:
-        self._deadline.cancel()
+        self._stop_clock()
         self._deadline = asyncio.get_running_loop().call_later(seconds, self._transport.close)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
 
     def _follow(self, event: Event | None) -> None:
         """Do what the handshake asks for."""
@@ -176,6 +198,7 @@ class Connection(asyncio.BufferedProtocol):
             self._drop(error)
 
     async def _ask(self, event: ExportWanted | ListWanted) -> Export | Sequence[tuple[str, str]]:
+        assert self._exports is not None
         if isinstance(event, ListWanted):
             return await self._exports.list()
         name, disk = await self._exports.open(event.name)
@@ -191,7 +214,7 @@ class Connection(asyncio.BufferedProtocol):
     def _enter(self, ready: Ready) -> None:
         """Begin transmission."""
         self._handshake = None
-        self._deadline.cancel()
+        self._stop_clock()
         self._received = bytearray()
         self._disk = self._disks[ready.export.name]
         self._disks.clear()

@@ -1,0 +1,43 @@
+"""Letting go of an attachment, whatever hangs."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+
+from g2disk.attach.device import Device, remove_link
+from g2disk.attach.netlink import ask_kernel
+from g2disk.attach.records import Attachment, Slot
+from g2disk.errors import Unavailable
+
+_KILL = 1.0
+"""Seconds that a process may take to end after SIGKILL."""
+_KERNEL = 10.0
+"""Seconds that the kernel may take to fail what it cannot do any more."""
+
+
+async def release(slot: Slot, attachment: Attachment) -> None:
+    """Kill the attachment's processes, disconnect its device and forget it; what was not stored is lost.
+
+    Whoever uses the device sees errors from now on.  Raises `Unavailable` where the kernel does not let go.
+    """
+    for process in (attachment.daemon, attachment.gateway):
+        if process is not None and not await process.send(signal.SIGKILL, _KILL):
+            raise Unavailable(f"process {process.pid} did not end within {_KILL:g} s of being killed; see `dmesg`")
+    await disconnect(attachment)
+    forget(slot, attachment)
+
+
+async def disconnect(attachment: Attachment) -> None:
+    """Have the kernel end the attachment's device, if it has one."""
+    device = Device.connected_as(attachment.backend)
+    if device is not None:
+        await ask_kernel(lambda family: family.disconnect(device.index), _KERNEL, "disconnecting")
+        remove_link(attachment.disk, device)
+
+
+def forget(slot: Slot, attachment: Attachment) -> None:
+    """Remove all that is kept of an attachment, what was not flushed too."""
+    if attachment.record:
+        shutil.rmtree(slot.unflushed_at(attachment.record), ignore_errors=True)
+    slot.remove()
