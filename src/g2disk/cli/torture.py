@@ -78,13 +78,14 @@ def torture(
     times = rounds or (_ROUNDS if number is None else _REPEATS)
     settings = Settings(
         seed=seed,
-        rounds=range(times) if number is None else range(number, number + 1),
-        repeat=1 if number is None else times,
+        rounds=range(times),
         size=parse_size(size),
         run=int(new_identity().replace("-", "")[:16], 16),
         client=bytes.fromhex(new_identity().replace("-", "")),
         disk=asked.name,
     )
+    if number is not None:
+        settings = settings.alone(number, times)
     verdict = run(_torture(asked, settings))
     document = verdict.document(asked.replay(seed))
     print_json(document) if json else _print(verdict, document["violations"])

@@ -11,8 +11,6 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from g2disk.disk import Buffer
-
 BLOCK: Final = 512
 """Bytes of a block, unless the disk's minimum block is larger."""
 
@@ -57,7 +55,7 @@ class Blocks:
         first = block * self.size
         return b"".join(self._stamp(first + at, version, writer) for at in range(0, self.size, STAMP))
 
-    def version_of(self, block: int, data: Buffer) -> int | None:
+    def version_of(self, block: int, data: bytes) -> int | None:
         """The version that the block holds as a whole, `ZEROES` among them; None for anything else."""
         if not any(data):
             return ZEROES
@@ -66,7 +64,7 @@ class Blocks:
             return None
         return stamp.version if data == self.content(block, stamp.version, stamp.writer) else None
 
-    def describe(self, block: int, data: Buffer) -> str:
+    def describe(self, block: int, data: bytes) -> str:
         """What the bytes are, for people: a version, a torn block, another place's or another run's data."""
         first = block * self.size
         parts = [self._name(first + at, data[at : at + STAMP]) for at in range(0, len(data), STAMP)]
@@ -80,7 +78,7 @@ class Blocks:
         body = _BODY.pack(_MAGIC, self.run, offset, version, writer)
         return body + _CHECK.pack(zlib.crc32(body))
 
-    def _name(self, offset: int, data: Buffer) -> str:
+    def _name(self, offset: int, data: bytes) -> str:
         if not any(data):
             return "zeroes"
         stamp = _decode(data)
@@ -93,9 +91,9 @@ class Blocks:
         return f"version {stamp.version}"
 
 
-def _decode(data: Buffer) -> Stamp | None:
+def _decode(data: bytes) -> Stamp | None:
     """The stamp, or None for other bytes."""
-    body = bytes(data[: _BODY.size])
+    body = data[: _BODY.size]
     if len(data) != STAMP or body[:4] != _MAGIC or data[_BODY.size :] != _CHECK.pack(zlib.crc32(body)):
         return None
     _, run, offset, version, writer = _BODY.unpack(body)

@@ -59,6 +59,7 @@ class Faults:
             "stuck requests": self._pause_and_cut,
             "kill": self._kill,
             "kill twice": self._kill_twice,
+            "kill, then client killed": self._kill_server_then_client,
             "client killed": self._kill_client,
             "client killed, late requests": self._kill_client_and_deliver_late,
             "client and server killed": self._kill_both,
@@ -113,8 +114,14 @@ class Faults:
     async def _kill_twice(self, fault: Fault) -> None:
         """The second time while the client sends again what the first one lost, perhaps."""
         await self._kill(fault)
-        await self._moment(fault.span)
+        await self._clock.sleep(fault.span / 1000)
         await self._kill(fault)
+
+    async def _kill_server_then_client(self, fault: Fault) -> None:
+        """The client, too, while it sends again what was lost, perhaps."""
+        await self._kill(fault)
+        await self._clock.sleep(fault.span / 1000)
+        await self._kill_client(fault)
 
     async def _kill_both(self, _: Fault) -> None:
         await self._stage.throw_away()

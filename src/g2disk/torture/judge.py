@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from g2disk.disk import Buffer
 from g2disk.torture.blocks import ANYTHING, ZEROES, Blocks
 from g2disk.torture.history import BlockHistory, Change
 
@@ -116,7 +115,7 @@ class Judge:
         for history in self._histories.values():
             history.forget()
 
-    def read(self, begun: int, where: Range, data: Buffer) -> list[Finding]:
+    def read(self, begun: int, where: Range, data: bytes | bytearray | memoryview) -> list[Finding]:
         """What is wrong with what a read gave that was asked for at that `tick`."""
         now, size, view = self.tick(), self._blocks.size, memoryview(data)
         findings: list[Finding] = []

@@ -21,6 +21,7 @@ FaultKind: TypeAlias = Literal[
     "stuck requests",
     "kill",
     "kill twice",
+    "kill, then client killed",
     "client killed",
     "client killed, late requests",
     "client and server killed",
@@ -38,7 +39,14 @@ NETWORK_FAULTS: Final[tuple[FaultKind, ...]] = (
 """What can be done to any server."""
 PAUSE_FAULTS: Final[tuple[FaultKind, ...]] = ("pause", "stuck requests")
 """What takes a server that can be stopped and continued."""
-KILL_FAULTS: Final[tuple[FaultKind, ...]] = ("kill", "kill", "kill", "kill twice", "client and server killed")
+KILL_FAULTS: Final[tuple[FaultKind, ...]] = (
+    "kill",
+    "kill",
+    "kill",
+    "kill twice",
+    "kill, then client killed",
+    "client and server killed",
+)
 """What takes a server that can be killed and started again."""
 
 _LONGEST = 12
@@ -63,7 +71,7 @@ class Fault:
     after: int
     """Requests that are answered before."""
     span: int
-    """Requests that are answered between its parts, where it has two."""
+    """Of its parts, where it has two: requests that are answered between them, or milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from g2disk.remote.endpoint import check_endpoint
 
 _PATIENCE = 60.0
 """Seconds that a server may take to start or to end."""
-_PAUSE = 0.02
+_PAUSE = 0.005
 """Seconds between two looks whether it has."""
 
 
@@ -44,54 +44,68 @@ class Server(Protocol):
 
 
 class OwnServer:
-    """`g2disk serve` as a child process, on a Unix socket; made by `own_server`."""
+    """`g2disk serve` as a process, on a Unix socket; made by `own_server`."""
 
-    can_kill = can_pause = True
+    can_pause = True
 
-    def __init__(self, arguments: Sequence[str], directory: Path, clock: Clock) -> None:
-        self.endpoint = f"unix:{directory / 'server.sock'}"
-        self._command = [sys.executable, "-m", "g2disk.cli.main", "serve", *arguments, "--listen", self.endpoint]
+    def __init__(self, spawner: asyncio.subprocess.Process, directory: Path, clock: Clock) -> None:
+        self.endpoint = _endpoint(directory)
+        self.can_kill = True
+        self._spawner = spawner
         self._log = directory / "server.log"
         self._clock = clock
-        self._process: asyncio.subprocess.Process | None = None
+        self._pid = 0
+        """0 while none runs."""
 
     async def start(self) -> None:
         """See `Server.start`.  Raises `Unavailable` with what the server says instead."""
-        with self._log.open("wb") as log:
-            # A session of its own: Ctrl-C is for this process, which then ends that one.
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        if not await _listens(self.endpoint, self._clock, self._process):
+        assert self._spawner.stdin is not None
+        assert self._spawner.stdout is not None
+        self._spawner.stdin.write(b"\n")
+        self._pid = int(await self._spawner.stdout.readline() or 0)
+        if not self._pid or not await _listens(self.endpoint, self._clock, lambda: _is_alive(self._pid)):
             said = self._log.read_text(errors="replace").strip().splitlines()
             raise Unavailable(f"g2disk serve did not start: {said[-1] if said else 'it says nothing'}")
 
     async def kill(self) -> None:
         """See `Server.kill`; nothing where it does not run."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
+        pid, self._pid = self._pid, 0
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            await _until_gone(pid, self._clock)
 
     def pause(self) -> None:
         """Send SIGSTOP."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+        os.kill(self._pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Send SIGCONT."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
+        os.kill(self._pid, signal.SIGCONT)
 
 
 @contextlib.asynccontextmanager
 async def own_server(arguments: Sequence[str], directory: Path, clock: Clock) -> AsyncIterator[OwnServer]:
     """`g2disk serve` with these arguments, killed at the end of the block; its socket and log are in `directory`."""
-    server = OwnServer(arguments, directory, clock)
+    command = [sys.executable, "-m", "g2disk.cli.serve_again", "serve", *arguments, "--listen", _endpoint(directory)]
+    pipe = asyncio.subprocess.PIPE
+    with (directory / "server.log").open("wb") as log:
+        # A session of its own: Ctrl-C is for this process, which then ends that one.
+        spawner = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True
+        )
+    server = OwnServer(spawner, directory, clock)
     try:
         await server.start()
         yield server
     finally:
         await server.kill()
+        spawner.kill()
+        await spawner.wait()
+
+
+def _endpoint(directory: Path) -> str:
+    return f"unix:{directory / 'server.sock'}"
 
 
 class ForeignServer:
@@ -117,7 +131,7 @@ class ForeignServer:
     async def start(self) -> None:
         """Run the restart command.  It may return, having started the server, or go on as the server."""
         process = await _shell(self._restart)
-        if not await _listens(self.endpoint, self._clock, process):
+        if not await _listens(self.endpoint, self._clock, lambda: not process.returncode):
             raise Unavailable(f"no server listens at {self.endpoint} after the restart command; try: {self._restart}")
 
     async def kill(self) -> None:
@@ -167,10 +181,10 @@ async def _shell(command: str) -> asyncio.subprocess.Process:
     )
 
 
-async def _listens(endpoint: str, clock: Clock, process: asyncio.subprocess.Process) -> bool:
+async def _listens(endpoint: str, clock: Clock, alive: Callable[[], bool]) -> bool:
     """Wait until a server takes connections; False where it failed to start, or is not there in time."""
     deadline = clock.now() + _PATIENCE
-    while not process.returncode and clock.now() < deadline:
+    while alive() and clock.now() < deadline:
         if await _can_connect(endpoint):
             return True
         await clock.sleep(_PAUSE)
@@ -198,7 +212,7 @@ async def _until_gone(pid: int, clock: Clock) -> None:
     while _is_alive(pid):
         if clock.now() > deadline:
             raise Unavailable(f"process {pid} does not end, though it was killed; see what it is stuck in")
-        await clock.sleep(_PAUSE / 10)
+        await clock.sleep(_PAUSE)
 
 
 def _is_alive(pid: int) -> bool:

@@ -7,7 +7,7 @@ ordered that were in flight together.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from g2disk.errors import Corrupt, DiskError, Fenced, Internal, Invalid, OutOfRange, ReadOnly, Unavailable, Unsupported
 from g2disk.request import FLUSH, READ, TRIM, WRITE, ZERO
@@ -41,6 +41,10 @@ class Settings:
     """Times that each round is run."""
     patience: float = 30.0
     """Seconds after which a request counts as unanswered."""
+
+    def alone(self, number: int, repeat: int) -> Settings:
+        """These, but for that one round only, some times over."""
+        return replace(self, rounds=range(number, number + 1), repeat=repeat)
 
 
 class Stage:
