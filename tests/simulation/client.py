@@ -119,6 +119,8 @@ class Kernel:
         """When changes were sent and acknowledged that no flush has covered, repetitions of others among them."""
         self._at_risk: list[tuple[int, int]] = []
         """Those of gateways that died and did not keep them."""
+        self.told: Gateway | None = None
+        """The gateway that was told last that its loss is accepted."""
 
     def tick(self) -> int:
         """The time of an event, for the history."""
@@ -271,9 +273,15 @@ class Kernel:
         return True
 
     def _accept(self) -> None:
-        """A person accepts that unflushed changes may be gone."""
-        assert self._gateway is not None
-        self._gateway.process.run(self._gateway.disk.accept)
+        """A person tells the gateway that unflushed changes may be gone; it hears it when it has time."""
+        gateway = self._gateway
+        if gateway is not None and gateway is not self.told:
+            self.told = gateway
+            self.loop.call_soon(self._accepted, gateway, context=gateway.process.context.copy())
+
+    def _accepted(self, gateway: Gateway) -> None:
+        gateway.disk.accept()
+        self.ended_for_good = self._server.exchanged  # accepted with all that it was
         self.history.acceptances.append(self.tick())
         self._unflushed.clear()
         self._at_risk.clear()

@@ -32,7 +32,7 @@ class Faults:
     async def one(self, last: bool) -> None:
         """Wait some time, and let something go wrong.  Only the last fault may be one that ends the disk."""
         await self._some_time()
-        if last and self._rng.random() < 0.02:
+        if last and self._rng.random() < 0.02 and self._kernel.told is None:  # who accepts takes any disk
             await self._exchange()
         else:
             await self._rng.choices([*self._kinds], [*self._kinds.values()])[0]()

@@ -127,6 +127,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             return task.result()
         finally:
             self._closed = True
+            for task in self._tasks:
+                if not task.done() and (work := task.get_coro()) is not None:
+                    work.close()
             self._ready.clear()
             self._timers.clear()
             self._tasks.clear()

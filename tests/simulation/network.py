@@ -68,12 +68,11 @@ class Link:
         self.up.cut(self.network.weather.rng.randint(0, len(self.up)), GONE, self.network.weather.notice())
 
     def _to_server(self, item: bytes | Status) -> None:
-        if self.server_over:
-            return
         if self._server_handler is None:
             self._server_handler = self.server.open(ServerEnd(self))
         if isinstance(item, Status):
-            self._server_handler.ended(item)
+            if not self.server_over:
+                self._server_handler.ended(item)
         else:
             self._server_handler.message(memoryview(item))
 
@@ -143,8 +142,7 @@ class ServerEnd:
         self._link.up.release()
 
     def end(self, status: Status | None = None) -> None:
-        self._link.server_over = True
-        self._link.up.close()
+        self._link.server_over = True  # and what the client has sent by then still comes
         self._link.down.put(status or Status(0))
 
     def abort(self) -> None:

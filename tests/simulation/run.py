@@ -147,6 +147,9 @@ def simulate(seed: int) -> Verdict:
     except Stuck as error:
         wrong.append(f"stuck: {error}")
         kernel = run.kernel
+    except Exception as error:
+        error.add_note(f"in the run of seed {seed}")
+        raise
     wrong += [*run.loop.errors, *kernel.wrong, *check(kernel.history)]
     return Verdict(seed, tuple(wrong), run.loop.steps, run.loop.time(), tuple(run.events), kernel.fenced)
 

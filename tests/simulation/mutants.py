@@ -1,0 +1,193 @@
+"""Plausible bugs in the code that keeps data safe, each a replacement in the source of a real module; run as a program,
+this simulates with one of them: `python -m tests.simulation.mutants NAME FIRST LAST`.
+
+A mutant is caught when a run of it is wrong.  It prints the seed of the first such run, or nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One bug."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+    def source(self, source: str) -> str:
+        """The module's source with the bug.  Raises `LookupError` where the place is not found, or not only once."""
+        if source.count(self.old) != 1:
+            raise LookupError(f"{self.name}: {self.module} has {source.count(self.old)} times {self.old!r}; update it")
+        return source.replace(self.old, self.new)
+
+
+class _Loader(SourceFileLoader):
+    """Compiles the source with the bug."""
+
+    def __init__(self, mutant: Mutant, path: str) -> None:
+        super().__init__(mutant.module, path)
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        source = self.get_data(self.path).decode()
+        return compile(self._mutant.source(source), self.path, "exec")
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != self._mutant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        assert spec is not None
+        assert spec.origin is not None
+        return importlib.util.spec_from_file_location(name, spec.origin, loader=_Loader(self._mutant, spec.origin))
+
+
+_SESSION, _RECORD, _REPLAY = "g2disk.remote.session", "g2disk.remote.record", "g2disk.remote.replay"
+_FLIGHT, _ORDERING, _DISK = "g2disk.remote.session_flight", "g2disk.remote.ordering", "g2disk.remote.disk"
+_SHARED, _SERVER = "g2disk.servers.grpc.session_shared", "g2disk.servers.grpc.session"
+_SERVED = "g2disk.servers.grpc.session_disk"
+
+MUTANTS = [
+    Mutant(
+        "FUA writes are never recorded",
+        _RECORD,
+        "        if not self._changes:\n            if all(",
+        "        if all(request.flags & FUA for request in requests):\n            return\n"
+        "        if not self._changes:\n            if all(",
+    ),
+    Mutant(
+        "a flush of any instance empties the record",
+        _SESSION,
+        "elif self._record.contradicts(instance):",
+        "elif self._record.contradicts(instance) and not any(e.request.operation == FLUSH for e in entries):",
+    ),
+    Mutant(
+        "a flush covers what was acknowledged while it was under way",
+        _SESSION,
+        "self._record.flushed(entry.mark)",
+        "self._record.flushed(self._record.mark())",
+    ),
+    Mutant("the record is replayed in reverse", _SESSION, "self._record.again()", "self._record.again()[::-1]"),
+    Mutant("the record is lost at a reconnection", _SESSION, "self._record.again()", "()"),
+    Mutant(
+        "the replay is not flushed",
+        _REPLAY,
+        "return more if self._unanswered else self._flush()",
+        "self.over = not self._unanswered\n        return more",
+    ),
+    Mutant(
+        "requests are sent before the replay is done",
+        _FLIGHT,
+        "if self.replaying is not None:",
+        "if self.replaying:",
+    ),
+    Mutant(
+        "the replay goes on in another instance",
+        _REPLAY,
+        "if instance != self.instance:",
+        "if instance is None:",
+    ),
+    Mutant(
+        "the instance is compared only when a session is opened",
+        _SESSION,
+        "elif self._record.contradicts(instance):",
+        "elif instance is None:",
+    ),
+    Mutant(
+        "what was read before an instance changed is believed",
+        _SESSION,
+        "self._flight.take_back(entries)",
+        "reads = [entry for entry in entries if entry.request.operation == READ]\n"
+        "            _report(reads)\n"
+        "            self._flight.take_back([entry for entry in entries if entry not in reads])",
+    ),
+    Mutant("replies that are not believed are forgotten", _SESSION, "self._flight.take_back(entries)", "pass"),
+    Mutant(
+        "unanswered requests are forgotten when a stream breaks",
+        _FLIGHT,
+        "lost = [*self._doubted, *[entry for entry in self._in_flight.values() if not entry.given_up]]",
+        "lost = [*self._doubted]",
+    ),
+    Mutant(
+        "changes that overlap are not ordered",
+        _ORDERING,
+        "if page in pages and any(each.offset < end and start < each.offset + each.length for each in pages[page]):",
+        "if start > end:",
+    ),
+    Mutant("attempts begin anew with each process", _SESSION, "terms.generation << 32", "0"),
+    Mutant("an inherited record is not replayed", _SESSION, "return left.changes", "return ()"),
+    Mutant("an incomplete record is taken for a complete one", _SESSION, "if not left.complete:", "if left is None:"),
+    Mutant(
+        "an inherited record is forgotten before it is replayed",
+        _SESSION,
+        "changes = self._inherited_changes(said)",
+        "changes = self._inherited_changes(said)\n            self._settle_inheritance(said.identity)",
+    ),
+    Mutant("durable changes stay in the kept record", _RECORD, "self._keeper.covered(count)", "pass"),
+    Mutant("writes are sent beyond the bound", _FLIGHT, "if length > room:", "if length < 0:"),
+    Mutant(
+        "the identity is not compared",
+        _DISK,
+        "if self._identity and (description.disk",
+        "if not self._identity and (description.disk",
+    ),
+    Mutant("the server does not wait for the older attempt", _SHARED, "await older.finished()", "pass"),
+    Mutant("the server takes an older attempt", _SHARED, "if session.attempt <= newest:", "if session is None:"),
+    Mutant(
+        "the server forgets what is in flight when a stream ends",
+        _SERVER,
+        "if self._in_flight or self._tasks or self._finished.is_set():",
+        "if self._tasks or self._finished.is_set():",
+    ),
+    Mutant(
+        "the server takes stale messages",
+        _SERVER,
+        "if self._mute:\n            return\n        try:\n            if len(data)",
+        "try:\n            if len(data)",
+    ),
+    Mutant(
+        "the server says the instance that it had when the session was opened",
+        _SERVED,
+        "if now.instance != self.info.instance:",
+        "if now is None:",
+    ),
+]
+
+
+def simulate_mutant(mutant: Mutant, seeds: range) -> tuple[int, str] | None:
+    """The first seed that catches it, and what was wrong.  Only in a process that has not imported the module yet."""
+    if mutant.module in sys.modules:
+        raise RuntimeError(f"{mutant.module} is imported already; run each mutant in a process of its own")
+    sys.meta_path.insert(0, _Finder(mutant))
+    simulate: Any = importlib.import_module("tests.simulation.run").simulate
+    for seed in seeds:
+        verdict = simulate(seed)
+        if verdict.wrong:
+            return seed, verdict.wrong[0]
+    return None
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    found = simulate_mutant(
+        next(mutant for mutant in MUTANTS if mutant.name == sys.argv[1]), range(int(sys.argv[2]), int(sys.argv[3]))
+    )
+    if found is not None:
+        print(*found)
