@@ -142,7 +142,7 @@ async def _wait_for_daemon(
 
     Raises `Unavailable` with what it said when it ends instead.
     """
-    deadline = clock.now() + patience
+    deadline, pause = clock.now() + patience, 0.02
     while True:
         try:
             report = await ask(slot.control, "status", _ANSWER)
@@ -156,7 +156,8 @@ async def _wait_for_daemon(
             if took_over:
                 return report
             raise Unavailable(f"the daemon did not get ready within {patience:g} s: {last_error(slot.daemon_log)}")
-        await clock.sleep(0.02)
+        await clock.sleep(pause)
+        pause = min(1.5 * pause, 0.25)
 
 
 def _new_attachment(wish: Wish, name: str, info: DiskInfo) -> Attachment:

@@ -85,6 +85,7 @@ class Daemon:
         self._pace = Pace(clock.now())
         self._since = clock.wall()
         self._sockets_lost = 0
+        self._detaching = False
         self._resized = asyncio.Event()
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
 
@@ -213,6 +214,8 @@ class Daemon:
         while True:
             if lost is not None:
                 await lost.wait()
+                if self._detaching:
+                    return
                 self._sockets_lost += 1
                 if self._pace.gave_up(self._clock.now()):
                     log.info("= the kernel gave up a socket; it waits %d s for an answer now", self._pace.timeout)
@@ -299,6 +302,7 @@ class Daemon:
     async def _detach(self) -> None:
         device = Device.connected_as(self._attachment.backend)
         if device is not None:
+            self._detaching = True
             await ask_kernel(lambda family: family.disconnect(device.index), KERNEL, "disconnecting")
         asyncio.get_running_loop().call_soon(self.end, Ending.DETACHED)
 

@@ -105,6 +105,8 @@ async def _detach_device(slot: Slot, attachment: Attachment, clock: Clock) -> No
         await ask(slot.control, "detach", _DETACH)
     if attachment.daemon is not None and not await attachment.daemon.ended(_DETACH if device else 0.0):
         await attachment.daemon.end(_DETACH)
+    if attachment.gateway is not None:
+        await attachment.gateway.end(gateway.PATIENCE)
     if device is not None:
         await _wait_until_free(attachment, clock)
     forget(slot, attachment)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from g2disk.attach.processes import run
-from g2disk.disk import DiskInfo
 from g2disk.errors import Busy, Denied, Invalid, Unsupported
 from g2disk.units import check_disk_name
 
@@ -108,14 +107,16 @@ def check_free(wanted: str) -> None:
         raise Busy(f"{device.path} is connected already; take another device, or leave it out to take a free one")
 
 
-def block_size(info: DiskInfo) -> int:
-    """The size of the device's blocks, in bytes.  Raises `Unsupported` where the disk's are larger than a page."""
-    if info.minimum_block > _LARGEST_BLOCK:
+def checked_block_size(minimum: int) -> int:
+    """The size of the device's blocks, in bytes, for a disk whose smallest block is `minimum` bytes.  Raises
+    `Unsupported` where that is larger than a page.
+    """
+    if minimum > _LARGEST_BLOCK:
         raise Unsupported(
-            f"the disk's smallest block is {info.minimum_block} bytes, the kernel's client takes at most "
-            f"{_LARGEST_BLOCK}; {FUSE_INSTEAD}"
+            f"the disk's smallest block is {minimum} bytes, the kernel's client takes at most {_LARGEST_BLOCK}; "
+            f"{FUSE_INSTEAD}"
         )
-    return max(512, info.minimum_block)
+    return max(512, minimum)
 
 
 def make_link(name: str, device: Device) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Source:
     timeout: float
     """Seconds that a request waits for a server that is away."""
     read_only: bool
+    inheritance: Sequence[str] = ()
+    """Parameters of nbdkit's plugin by which one gateway follows the other."""
 
 
 def start_gateway(slot: Slot, source: Source, via: Via) -> Process:
@@ -64,7 +67,7 @@ def _nbd_command(slot: Slot, source: Source) -> list[str | Path]:
 def _nbdkit_command(slot: Slot, source: Source) -> list[str | Path]:
     command: list[str | Path] = ["nbdkit", "-f", "-t", str(_THREADS), "-U", slot.socket, "python", plugin_path()]
     command += [f"endpoint={absolute(source.endpoint)}"]
-    command += [f"timeout={source.timeout:g}", f"readonly={str(source.read_only).lower()}"]
+    command += [f"timeout={source.timeout:g}", f"readonly={str(source.read_only).lower()}", *source.inheritance]
     return [*command, f"disk={source.disk}"] if source.disk else command
 
 

@@ -81,6 +81,10 @@ class NbdFamily:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the socket."""
         self._socket.close()
 
     def connect(self, index: int | None, sockets: Sequence[int], wanted: Configuration) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from g2disk.attach.device import block_size
+from g2disk.attach.device import checked_block_size
 from g2disk.attach.link import Pair, Transmission
 from g2disk.attach.netlink import Configuration
 from g2disk.clock import Clock
@@ -83,7 +83,7 @@ class OwnGateway:
         return Facts(
             info.identity,
             info.size,
-            block_size(info),
+            checked_block_size(info.minimum_block),
             export.transmission_flags(structured=False, base_allocation=False, extended=False),
         )
 

@@ -14,11 +14,12 @@ import msgspec
 
 from g2disk.attach.daemon import Daemon, Ending
 from g2disk.attach.device import Device
+from g2disk.attach.nbdkit import NbdkitGateway
 from g2disk.attach.notify import READY, notify
 from g2disk.attach.own import OwnGateway
 from g2disk.attach.processes import Process
 from g2disk.attach.protection import protect
-from g2disk.attach.records import Attachment, Slot
+from g2disk.attach.records import Attachment, Slot, Via
 from g2disk.attach.release import disconnect
 from g2disk.clock import Clock
 from g2disk.remote.record_file import RecordFile
@@ -49,8 +50,7 @@ async def serve_slot(slot: Slot, clock: Clock, ready: Callable[[], None]) -> End
             ready()
 
         try:
-            with _record(slot, attachment) as record:
-                ending = await _run(slot, attachment, record, clock, tell)
+            ending = await _run(slot, attachment, clock, tell)
         finally:
             if not served and not took_over:
                 await disconnect(attachment)
@@ -75,13 +75,18 @@ def _record(slot: Slot, attachment: Attachment) -> Iterator[RecordFile]:
         record.close()
 
 
-async def _run(
-    slot: Slot, attachment: Attachment, record: RecordFile, clock: Clock, ready: Callable[[], None]
-) -> Ending:
+async def _run(slot: Slot, attachment: Attachment, clock: Clock, ready: Callable[[], None]) -> Ending:
     daemon = Daemon(slot, attachment, clock)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.end)
+    if attachment.via is Via.NBDKIT:
+        return await daemon.run(NbdkitGateway(slot, attachment, clock), ready)
+    with _record(slot, attachment) as record:
+        return await daemon.run(_own_gateway(attachment, record, clock, daemon.changed), ready)
+
+
+def _own_gateway(attachment: Attachment, record: RecordFile, clock: Clock, changed: Callable[[], None]) -> OwnGateway:
     terms = Terms(
         patient=True,
         client=bytes.fromhex(attachment.client),
@@ -89,12 +94,7 @@ async def _run(
         identity=attachment.identity,
         record=record,
     )
-    name = attachment.served
-    gateway = Gateway(
-        attachment.endpoint,
-        attachment.timeout or math.inf,
-        [name] if name else [],
-        read_only=attachment.read_only,
-        terms=terms,
-    )
-    return await daemon.run(OwnGateway(gateway, name, clock, daemon.changed), ready)
+    name, timeout = attachment.served, attachment.timeout or math.inf
+    names = [name] if name else []
+    gateway = Gateway(attachment.endpoint, timeout, names, read_only=attachment.read_only, terms=terms)
+    return OwnGateway(gateway, name, clock, changed)
