@@ -11,7 +11,7 @@ from tests.support.raw_client import RawClient
 from tests.support.session import SIZE, HeldDisk, OneDisk, Server, server_of, turns, until
 
 from g2disk.disk import Buffer, Done
-from g2disk.errors import Fenced
+from g2disk.errors import Fenced, NotFound
 from g2disk.remote.pb import disk_pb2
 from g2disk.request import READ, WRITE, Request
 from g2disk.servers.grpc.session_shared import MOST_CLIENTS, Attempts
@@ -41,8 +41,8 @@ def leave(attempts: Attempts, session: Session, client: bytes = CLIENT) -> None:
     attempts.leave(client, "d", session)
 
 
-async def others_come_and_go(attempts: Attempts, count: int) -> None:
-    for number in range(count):
+async def others_come_and_go(attempts: Attempts, count: int, first: int = 0) -> None:
+    for number in range(first, first + count):
         session = Session(1)
         await attempts.enter(number.to_bytes(16, "big"), "d", session)
         leave(attempts, session, number.to_bytes(16, "big"))
@@ -73,8 +73,23 @@ async def test_a_client_that_was_forgotten_comes_back() -> None:
             await attempts.enter(CLIENT, "d", Session(stale))
     leave(attempts, back)
 
+    await others_come_and_go(attempts, MOST_CLIENTS - 1, MOST_CLIENTS)
     with pytest.raises(Fenced):
         await attempts.enter(CLIENT, "d", Session(7))
+
+
+async def test_a_client_that_comes_back_is_remembered_anew() -> None:
+    """What counts is when it left last."""
+    attempts, before, back = Attempts(), Session(1), Session(2)
+    await attempts.enter(CLIENT, "d", before)
+    leave(attempts, before)
+    await others_come_and_go(attempts, MOST_CLIENTS - 1)
+    await attempts.enter(CLIENT, "d", back)
+    leave(attempts, back)
+    await others_come_and_go(attempts, MOST_CLIENTS - 1, MOST_CLIENTS)
+
+    with pytest.raises(Fenced):
+        await attempts.enter(CLIENT, "d", Session(1))
 
 
 async def test_a_stale_attempt_of_a_forgotten_client_ends_when_the_client_comes_back() -> None:
@@ -320,7 +335,7 @@ async def test_a_disk_that_is_closed_with_requests_unfinished_settles_them() -> 
     await asyncio.wait([serving])
     (client,) = clients
     client.stream.cut()
-    held.vanish(Fenced("closed"))
+    held.vanish(NotFound("closed"))
     held.let_go()
     await turns(10)
 

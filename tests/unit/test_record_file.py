@@ -22,13 +22,8 @@ from g2disk.units import KIB, MIB
 
 DATA = Path(__file__).parent / "data" / "record-1"
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("acknowledge"), st.integers(1, 40)),
-        st.tuples(st.just("cover"), st.floats(0, 1)),
-        st.tuples(st.just("cover"), st.just(1.0)),
-        st.tuples(st.just("begin"), st.just(0)),
-    ),
-    max_size=30,
+    st.tuples(st.sampled_from(["acknowledge", "acknowledge", "cover", "cover all", "begin"]), st.integers(1, 30)),
+    max_size=40,
 )
 
 
@@ -281,30 +276,30 @@ def test_what_cannot_be_kept_is_missing_until_it_is_covered(tmp_path: Path) -> N
 
 
 @settings(max_examples=150, deadline=None)
-@given(STEPS, st.integers(0, 1 << 32))
+@given(STEPS, st.sampled_from([1, 2 * KIB]), st.integers(0, 1 << 32))
 def test_any_sequence_gives_back_what_is_uncovered(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, float]], seed: int
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], full: int, seed: int
 ) -> None:
     """At every step, a process that would come now finds exactly the uncovered changes."""
     directory = tmp_path_factory.mktemp("record")
     rng = random.Random(seed)
     expected: list[Row] = []
-    with mock.patch.object(record_file, "_FULL", 2 * KIB):  # so that files are used again and again
+    with mock.patch.object(record_file, "_FULL", full):  # so that files are used again and again
         record = begun(directory / "record")
-        for number, (step, argument) in enumerate(steps):
+        for turn, (step, number) in enumerate(steps):
             if step == "acknowledge":
-                changes = some_changes(rng, int(argument))
+                changes = some_changes(rng, number, longest=100)
                 record.acknowledged("i", changes)
                 expected += rows(changes)
-            elif step == "cover":
-                count = round(argument * len(expected))
+            elif step.startswith("cover"):
+                count = len(expected) if step == "cover all" else min(number, len(expected))
                 record.covered(count)
                 del expected[:count]
             else:
                 record.close()
                 record = begun(directory / "record")
                 expected = []
-            copy = directory / str(number)
+            copy = directory / str(turn)
             shutil.copytree(directory / "record", copy)
             found = left(copy)
             assert (expected, True, not expected) == (rows(found.changes), found.complete, found.empty)
