@@ -44,16 +44,19 @@ Fields are only ever added.
 - `delete`: `deleted`, the name.
 - `import`, `export`: `file`, `disk`, `size`, `data` (bytes that were copied), `verified`.
 - `attach`, `detach`, `status`: an attachment is `disk`, `kind` (`kernel` or `fuse`), `path` (the device or the file),
-  `size`, `read_only`, `endpoint`, `identity`, `gateway_pid`. `status` gives them as `attachments`, and adds `since`,
-  `gateway_alive` and `connected`.
+  `size`, `read_only`, `endpoint`, `identity`, `daemon_pid` of a device, `gateway_pid` of a file or of nbdkit. `status`
+  gives them as `attachments`, and adds `state` (`starting`, `connected`, `waiting`, `failed`, `unknown`, `dead`,
+  `gone`, `lost`), `since`, `cause`, `alive` and `connected`; of a daemon that answers, also `in_flight`,
+  `unflushed_bytes`, `unflushed_requests`, `reconnects`, `request_timeout` (seconds) and `sockets_lost`.
+- `accept`: `disk`, `path`, `condition`.
 
 ## What attach keeps
 
-`g2disk attach` leaves a gateway process running, `g2disk nbd` or nbdkit with g2disk's plugin, and where there is a file
-instead of a device, nbdfuse too. Of each attachment there is a directory with its state, its socket and the logs of
-these processes: in `/run/g2disk` for root, in `$XDG_RUNTIME_DIR/g2disk` or a private directory below the temporary
-directory for other users, or in `$G2DISK_RUN_DIR` where that is set. `status` and `detach` know what their own user
-attached. Files and devices do not survive a restart of the machine, and are not attached again after one.
+`g2disk attach` leaves a daemon running, and where it was asked for, nbdkit with g2disk's plugin; where there is a file
+instead of a device, a gateway and nbdfuse. Of each attachment there is a directory with its state, its sockets and the
+logs of these processes: in `/run/g2disk` for root, in `$XDG_RUNTIME_DIR/g2disk` or a private directory below the
+temporary directory for other users, or in `$G2DISK_RUN_DIR` where that is set. `status` and `detach` know what their own
+user attached. Files and devices do not survive a restart of the machine, and are not attached again after one.
 
 The kernel's nbd takes root, `/dev/fuse` does not. Of two users, only the one who attached a file can open it.
 
@@ -90,9 +93,11 @@ EXAMPLES = {
         "g2disk attach vm1 /dev/nbd3 --connections 4",
         "g2disk attach vm1 --fuse vm1.raw",
         "g2disk attach vm1 --via nbdkit",
+        "g2disk attach vm1 --record /run/g2disk-record",
     ],
     "detach": ["g2disk detach vm1", "g2disk detach /dev/nbd3"],
     "status": ["g2disk status"],
+    "accept": ["g2disk accept vm1"],
 }
 
 

@@ -175,3 +175,31 @@ def test_what_is_mounted_is_found_by_number_and_by_name() -> None:
     assert "/" in mounted_at(number, "")
     assert "/proc" in mounted_at("", "proc")
     assert [] == mounted_at("999:999", "nothing")
+
+
+def test_an_attachment_has_one_daemon(tmp_path: Path) -> None:
+    """The second is refused while the first lives, and the right is free again when it ends, however it does."""
+    slot = Slot(tmp_path)
+    with slot.for_daemon():
+        with pytest.raises(Busy, match="lives already"), slot.for_daemon():
+            pass
+    with pytest.raises(KeyError), slot.for_daemon():
+        raise KeyError
+    with slot.for_daemon():
+        pass
+
+
+def test_an_attachment_is_known_by_both_names_of_its_disk(tmp_path: Path) -> None:
+    """By the one that was asked for, such as the empty one of a default disk, and by the server's."""
+    default = msgspec.structs.replace(attachment("main"), asked="")
+
+    assert default.serves("127.0.0.1:1", "main")
+    assert default.serves("127.0.0.1:1", "")
+    assert not default.serves("127.0.0.1:1", "other")
+    assert not default.serves("127.0.0.1:2", "main")
+
+
+def test_what_is_unflushed_is_remembered_where_the_user_wants_it(tmp_path: Path) -> None:
+    """In the slot, or in the directory of --record, one below it for each attachment."""
+    assert tmp_path / "3" / "unflushed" == Slot(tmp_path / "3").unflushed_at("")
+    assert Path("/record/3") == Slot(tmp_path / "3").unflushed_at("/record")

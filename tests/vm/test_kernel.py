@@ -116,7 +116,7 @@ def test_attach_makes_a_device_and_detach_undoes_it(machine: Machine) -> None:
         umount files
         g2disk detach default
         echo "left=$(cat /sys/block/nbd*/pid /run/g2disk/*/state.json 2>/dev/null | wc -l)"
-        echo "gateways=$(pgrep --count --full 'g2disk[.]cli[.]main nbd' || true)"
+        echo "daemons=$(pgrep --count --full 'g2disk[.]cli[.]main daemon' || true)"
 
         g2disk attach default /dev/nbd5
         mount /dev/nbd5 files
@@ -133,7 +133,7 @@ def test_attach_makes_a_device_and_detach_undoes_it(machine: Machine) -> None:
 
     assert 4 == output.count(": OK\n"), output
     assert found.pop("allocated") <= 10 * MIB
-    assert {"detach_while_mounted": BUSY, "left": 0, "gateways": 0} == found
+    assert {"detach_while_mounted": BUSY, "left": 0, "daemons": 0} == found
 
 
 def test_a_pebibyte_takes_an_xfs_file_system(machine: Machine) -> None:

@@ -91,6 +91,8 @@ class Transmission:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in list(self._links):
+            self._gone(connection)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -102,5 +104,7 @@ class Transmission:
         self._idle.set()
 
     def _gone(self, connection: Connection) -> None:
-        self._links.pop(connection).settled.set()
+        link = self._links.pop(connection, None)
+        if link is not None:
+            link.settled.set()
         self._idle.set()

@@ -86,7 +86,7 @@ class NbdkitGateway:
                     self._slot.socket, self._slot.load().served, _PATIENCE
                 )
             except Unavailable as error:
-                log.info("! %s", error)
+                log.debug("! %s", error)
                 await self._clock.sleep(_PAUSE)
             else:
                 return connection

@@ -12,6 +12,7 @@ import uvloop
 from g2disk.allocator import keep_freed_memory
 from g2disk.attach.attachment import Wish, attach_here
 from g2disk.attach.attachment import attach as attach_disk
+from g2disk.attach.daemon import Ending
 from g2disk.attach.records import Attachment, Via, run_directory
 from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
 from g2disk.cli.output import note, print_json, print_line
@@ -20,6 +21,9 @@ from g2disk.cli.serving import log_to_standard_error
 from g2disk.cli.status import attachment_document
 from g2disk.clock import SystemClock
 from g2disk.errors import Invalid
+
+LEFT = 75
+"""The exit code of a daemon in the foreground that left the device to the next one (EX_TEMPFAIL in sysexits.h)."""
 
 
 def attach(
@@ -75,7 +79,9 @@ def attach(
     if foreground:
         log_to_standard_error(verbose=False)
         keep_freed_memory()
-        uvloop.run(attach_here(wish, directory, SystemClock(), lambda attachment: _show(attachment, json)))
+        work = attach_here(wish, directory, SystemClock(), lambda attachment: _show(attachment, json))
+        if uvloop.run(work) is not Ending.DETACHED:
+            raise typer.Exit(LEFT)
         return
     attachment = run(attach_disk(wish, directory, SystemClock()))
     _show(attachment, json)
