@@ -55,8 +55,8 @@ Fields are only ever added.
 `g2disk attach` leaves a daemon running, and where it was asked for, nbdkit with g2disk's plugin; where there is a file
 instead of a device, a gateway and nbdfuse. Of each attachment there is a directory with its state, its sockets and the
 logs of these processes: in `/run/g2disk` for root, in `$XDG_RUNTIME_DIR/g2disk` or a private directory below the
-temporary directory for other users, or in `$G2DISK_RUN_DIR` where that is set. `status` and `detach` know what their own
-user attached. Files and devices do not survive a restart of the machine, and are not attached again after one.
+temporary directory for other users, or in `$G2DISK_RUN_DIR` where that is set. `status` and `detach` know what their
+own user attached. Files and devices do not survive a restart of the machine, and are not attached again after one.
 
 The kernel's nbd takes root, `/dev/fuse` does not. Of two users, only the one who attached a file can open it.
 
