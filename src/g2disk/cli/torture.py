@@ -125,7 +125,9 @@ class _Asked:
         """The server, running."""
         clock = SystemClock()
         if self.is_endpoint:
-            return ForeignServer(check_endpoint(self.target), clock, self.restart, self.kill, self.pid_file)
+            foreign = ForeignServer(check_endpoint(self.target), clock, self.restart, self.kill, self.pid_file)
+            await foreign.reach()
+            return foreign
         if self.restart or self.kill or self.pid_file:
             raise Invalid("the server of a store is started and killed by this command; leave the commands out")
         create = [] if names_python(self.target) else ["--disk", f"{self.name}={self.size}"]

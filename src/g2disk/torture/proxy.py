@@ -28,8 +28,11 @@ class _End(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self.release()
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without being a subclass
+        if self.lost:
+            self._transport.abort()
+        elif not self.holding:
+            self.release()
 
     def data_received(self, data: bytes) -> None:
         if self.peer is not None:
@@ -95,8 +98,9 @@ class Proxy:
 
     def __init__(self, path: Path, upstream: str, tasks: asyncio.TaskGroup) -> None:
         self.endpoint = f"unix:{path}"
-        self._upstream = upstream
+        self.upstream = upstream
         self._tasks = tasks
+        self._ended = False
         self._relays: list[_Relay] = []
         self._open = asyncio.Event()
         self._open.set()
@@ -140,9 +144,18 @@ class Proxy:
         """Connections reach the server again."""
         self._open.set()
 
+    def end(self) -> None:
+        """Break every connection, and take no more."""
+        self._ended = True
+        self.shut()
+        self.open()
+
     def accept(self) -> asyncio.Protocol:
         """A client has connected."""
         relay = _Relay()
+        if self._ended:
+            relay.cut()
+            return relay.client
         self._relays = [other for other in self._relays if not other.over]
         self._relays.append(relay)
         self._tasks.create_task(self._connect(relay))
@@ -154,11 +167,11 @@ class Proxy:
         if relay.client.lost:
             return
         try:
-            if self._upstream.startswith("unix:"):
-                path = self._upstream.removeprefix("unix:")
+            if self.upstream.startswith("unix:"):
+                path = self.upstream.removeprefix("unix:")
                 await loop.create_unix_connection(lambda: relay.server, path)
             else:
-                host, _, port = self._upstream.rpartition(":")
+                host, _, port = self.upstream.rpartition(":")
                 await loop.create_connection(lambda: relay.server, host.strip("[]"), int(port))
         except OSError:
             relay.cut()  # as the server would refuse the client
@@ -174,6 +187,5 @@ async def proxy(path: Path, upstream: str) -> AsyncIterator[Proxy]:
             yield made
         finally:
             listener.close()
-            made.shut()
-            made.open()
+            made.end()
             await listener.wait_closed()

@@ -128,6 +128,11 @@ class ForeignServer:
         if kill and not restart:
             raise Invalid("--kill-command needs a way to start the server again; add --restart-command")
 
+    async def reach(self) -> None:
+        """See whether it runs.  Raises `Unavailable`."""
+        if not await _can_connect(self.endpoint):
+            raise Unavailable(f"nobody listens at {self.endpoint}; start the server first")
+
     async def start(self) -> None:
         """Run the restart command.  It may return, having started the server, or go on as the server."""
         process = await _shell(self._restart)

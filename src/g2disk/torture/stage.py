@@ -159,7 +159,8 @@ class Stage:
         """A request had an error that it must not have."""
         kind: Kind = "unanswered" if isinstance(error, Unavailable) else "failed"
         offset, length = self._bytes(where)
-        self._note([Finding(kind, offset, length, "an answer", f"{type(error).__name__}: {error}")], "as an answer")
+        said = str(error).replace(self._proxy.endpoint, self._proxy.upstream)
+        self._note([Finding(kind, offset, length, "an answer", f"{type(error).__name__}: {said}")], "as an answer")
 
     def _failed(self, client: Client, pending: Pending | None, where: Range, error: DiskError) -> None:
         if isinstance(error, Fenced):
