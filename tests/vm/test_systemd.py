@@ -15,6 +15,7 @@ from tests.support.processes import G2DISK, ROOT
 from tests.vm.machine import Machine
 
 SECONDS = 300
+MEMALLOC_NOIO = 0x00080000  # include/linux/sched.h; what PR_SET_IO_FLUSHER sets
 pytestmark = pytest.mark.timeout(SECONDS + 240)
 
 SHOWN = {
@@ -69,6 +70,9 @@ echo "booted: $(state test.target g2disk-server g2disk-attach@data g2disk-daemon
 write() { inside sh -c "head -c 1M /dev/urandom >/srv/data/$1; sync /srv/data/$1; sha256sum /srv/data/$1 >>/srv/sums"; }
 daemon() { inside systemctl show --value --property=MainPID g2disk-daemon@data; }
 another() { until [ "$(daemon)" != 0 ] && [ "$(daemon)" != "$1" ]; do sleep 0.1; done; }
+pid=$(daemon)
+echo "protected: $(inside sh -c "cd /proc/$pid; head -c 1 cmdline; cat oom_score_adj; grep VmLck status")"
+echo "flags=$(inside awk '{print $9}' "/proc/$pid/stat")"
 write first
 
 old=$(daemon)
@@ -99,6 +103,8 @@ def test_a_mount_of_fstab_lives_from_boot_to_shutdown(machine: Machine) -> None:
 
     assert re.search(r"^/dev/nbd\d+ +ext4$", output, re.MULTILINE), output
     assert "booted: active active active active" in output, output
+    assert re.search(r"protected: @-1000\nVmLck:\s+\d{5}", output), output
+    assert int(re.findall(r"^flags=(\d+)$", output, re.MULTILINE)[0]) & MEMALLOC_NOIO, output
     assert "killed: active active" in output, output
     assert 4 == output.count(": OK\n"), output
     down = output[output.index("Unmounted srv-data.mount") :]
