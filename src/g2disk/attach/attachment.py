@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -75,7 +76,8 @@ async def attach(wish: Wish, directory: RunDirectory, clock: Clock) -> Attachmen
 async def attach_here(wish: Wish, directory: RunDirectory, clock: Clock, ready: Callable[[Attachment], None]) -> Ending:
     """Attach a disk, or take its device over, and be its daemon; see `serve_slot`."""
     async with _claimed(wish, directory) as (slot, took_over):
-        attachment = slot.load()
+        # From here on the attachment is not left over, though nobody holds its lock.
+        attachment = slot.save(msgspec.structs.replace(slot.load(), daemon=Process.of(os.getpid())))
     served = False
 
     def tell() -> None:

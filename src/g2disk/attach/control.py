@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -64,8 +64,13 @@ Handler: TypeAlias = Callable[[Order], Awaitable[Report]]
 @asynccontextmanager
 async def serve_control(path: Path, handler: Handler) -> AsyncIterator[None]:
     """Answer at `path` while the block runs.  What `handler` raises, a `DiskError`, goes to whoever asked."""
+    answering: set[asyncio.Task[Any]] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        answering.add(task)
+        task.add_done_callback(answering.discard)
         # Whoever asks may leave without an answer.
         with contextlib.suppress(OSError, TimeoutError, ValueError), contextlib.closing(writer):
             async with asyncio.timeout(_GOODBYE):
@@ -81,6 +86,8 @@ async def serve_control(path: Path, handler: Handler) -> AsyncIterator[None]:
     finally:
         server.close()
         _remove(path)
+        if answering:  # the one who had it end hears of it
+            await asyncio.wait(answering, timeout=_GOODBYE)
 
 
 def _remove(path: Path) -> None:

@@ -202,10 +202,7 @@ class Daemon:
         """Remember the device, and have its name in /dev/g2disk."""
         self._device = device
         attachment = self._slot.load()
-        facts = self._gateway.facts()
-        self._attachment = self._slot.save(
-            msgspec.structs.replace(attachment, target=str(device.path), size=facts.size, identity=facts.identity)
-        )
+        self._attachment = self._slot.save(msgspec.structs.replace(attachment, target=str(device.path)))
         if make_link(attachment.disk, device) is None:
             log.warning("! there is no link for %r in /dev/g2disk: the name is taken", attachment.disk)
 
@@ -250,15 +247,17 @@ class Daemon:
         while True:
             await self._resized.wait()
             self._resized.clear()
-            state, facts = self._gateway.state(), self._gateway.facts()
-            if state.condition == "failed" or facts.size == self._size:
+            # Of another disk nothing is taken over until a person has accepted it.
+            if self._gateway.state().condition == "failed":
                 continue
-            await self._reconfigure(size=facts.size)
-            self._size = facts.size
-            self._attachment = self._slot.save(
-                msgspec.structs.replace(self._slot.load(), size=facts.size, identity=facts.identity)
-            )
-            log.info("= %s has %d bytes now", self._attachment.target, facts.size)
+            facts = self._gateway.facts()
+            if facts.size != self._size:
+                await self._reconfigure(size=facts.size)
+                self._size = facts.size
+                log.info("= %s has %d bytes now", self._attachment.target, facts.size)
+            kept = self._slot.load()
+            if (kept.size, kept.identity) != (facts.size, facts.identity):
+                self._slot.save(msgspec.structs.replace(kept, size=facts.size, identity=facts.identity))
 
     async def _calm(self) -> None:
         while True:

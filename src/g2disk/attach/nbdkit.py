@@ -45,7 +45,8 @@ class NbdkitGateway:
     async def open(self) -> None:
         """Start nbdkit, unless that of the daemon before still runs, and wait until it has opened the disk."""
         self._family = NbdFamily()
-        asyncio.get_running_loop().add_reader(self._family.watch(), self._link_died)
+        self._family.watch()
+        asyncio.get_running_loop().add_reader(self._family.fileno(), self._link_died)
         connection = await self._connect()
         connection.close()
 
@@ -74,7 +75,7 @@ class NbdkitGateway:
     async def close(self) -> None:
         """Stop listening to the kernel."""
         if self._family is not None:
-            asyncio.get_running_loop().remove_reader(self._family.watch())
+            asyncio.get_running_loop().remove_reader(self._family.fileno())
             self._family.close()
 
     async def _connect(self) -> socket.socket:

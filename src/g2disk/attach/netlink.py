@@ -20,7 +20,7 @@ from g2disk.errors import Busy, DiskError, Internal, Unavailable, Unsupported, f
 
 Result = TypeVar("Result")
 
-_NETLINK_GENERIC = 16
+_NETLINK_GENERIC, _SOL_NETLINK, _ADD_MEMBERSHIP = 16, 270, 1
 _HEADER = struct.Struct("=IHHII")
 """struct nlmsghdr, in the machine's byte order: length, type, flags, sequence number, port."""
 _COMMAND = struct.Struct("=BBH")
@@ -150,15 +150,16 @@ class NbdFamily:
         except OSError as error:
             raise _failure(error, f"disconnecting /dev/nbd{index}") from error
 
-    def watch(self) -> socket.socket:
-        """The socket, which from now on becomes readable when the kernel gave up a socket of a device; for
-        `dead_links`.  It is of no other use then.
-        """
+    def fileno(self) -> int:
+        """The socket's file descriptor; after `watch`, it becomes readable when there are `dead_links`."""
+        return self._socket.fileno()
+
+    def watch(self) -> None:
+        """Hear from now on when the kernel gives up a socket of a device; there is no other use of the object then."""
         for group in self._groups:
             number = struct.unpack("=I", group[_GROUP_ID])[0]
-            self._socket.setsockopt(270, 1, number)  # SOL_NETLINK, NETLINK_ADD_MEMBERSHIP
+            self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, number)
         self._socket.setblocking(False)
-        return self._socket
 
     def dead_links(self) -> list[int]:
         """The numbers of the devices of which the kernel gave up a socket, once for each, since the last call."""

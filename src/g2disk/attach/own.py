@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,8 @@ from g2disk.nbd.export import export_of
 from g2disk.remote.condition import RemoteState
 from g2disk.remote.disk import RemoteDisk
 from g2disk.servers.gateway import Gateway
+
+log = logging.getLogger(__name__)
 
 _LEAVE = 5.0
 """Seconds for answering what is under way, and for flushing, when the daemon is told to end."""
@@ -117,6 +120,8 @@ class OwnGateway:
         try:
             async with asyncio.timeout(_CLOSE):
                 await self._gateway.close()
+        except TimeoutError:
+            log.warning("! the server did not say goodbye within %g s", _CLOSE)
         finally:
             if self._transmission is not None:
                 await self._transmission.end()

@@ -21,10 +21,14 @@ async def release(slot: Slot, attachment: Attachment) -> None:
 
     Whoever uses the device sees errors from now on.  Raises `Unavailable` where the kernel does not let go.
     """
-    for process in (attachment.daemon, attachment.gateway):
-        if process is not None and not await process.send(signal.SIGKILL, _KILL):
-            raise Unavailable(f"process {process.pid} did not end within {_KILL:g} s of being killed; see `dmesg`")
+    processes = [process for process in (attachment.daemon, attachment.gateway) if process is not None]
+    for process in processes:
+        await process.send(signal.SIGKILL, _KILL)
     await disconnect(attachment)
+    # What is stuck in the kernel because of the device ends only now.
+    for process in processes:
+        if not await process.send(signal.SIGKILL, _KILL):
+            raise Unavailable(f"process {process.pid} did not end within {_KILL:g} s of being killed; see `dmesg`")
     forget(slot, attachment)
 
 
