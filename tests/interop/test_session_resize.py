@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import grpc
 import pytest
 
+from g2disk.disk import DiskInfo
+from g2disk.remote.connection import Connection
+from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.pb import catalogue_pb2, disk_pb2
 from g2disk.request import READ, WRITE
 from g2disk.units import MIB
@@ -91,6 +95,21 @@ async def test_an_idle_session_is_told_of_a_resize(tmp_path: Path, store: str) -
                 assert [1] == list((await client.reply()).ids)
                 await client.ask(2, READ, size, 512)
                 assert ["OutOfRange"] == [error.kind for error in (await client.reply()).errors]
+
+
+async def test_our_client_follows_a_resize(tmp_path: Path) -> None:
+    """Without a request the disk has its new size, and who wants to know is told."""
+    with target_server(tmp_path, "memory:", "--disk", "default=16MiB") as server:
+        connection = Connection(server.endpoint, 20)
+        disk = await RemoteDisk.open(connection, "")
+        told: asyncio.Future[DiskInfo] = asyncio.get_running_loop().create_future()
+        disk.info_changed = told.set_result
+        await resize(server.endpoint, 32 * MIB)
+
+        assert 32 * MIB == (await told).size == disk.info().size
+        await disk.write(32 * MIB - 512, bytes(512))
+        await disk.close()
+        await connection.close()
 
 
 async def test_sessions_through_a_second_server_are_told_of_a_resize_there(tmp_path: Path) -> None:

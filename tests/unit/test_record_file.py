@@ -168,12 +168,16 @@ def test_the_instance_is_that_of_the_oldest_change(tmp_path: Path) -> None:
 
 
 def test_only_one_process_has_a_record(tmp_path: Path) -> None:
-    """Busy, until the other one closes it."""
+    """Busy, until the other one closes it; closing it twice takes it from nobody."""
     record = begun(tmp_path)
     with pytest.raises(Busy, match="another process"):
         RecordFile.open(tmp_path, True)
     record.close()
-    RecordFile.open(tmp_path, True).close()
+    again = RecordFile.open(tmp_path, True)
+    record.close()
+    with pytest.raises(Busy, match="another process"):
+        RecordFile.open(tmp_path, True)
+    again.close()
 
 
 def test_a_directory_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -144,13 +144,19 @@ class RecordFile:
             self._log.covered(marker.first, marker.clean)
 
     def close(self) -> None:
-        """Let others have the record, whose content stays."""
+        """Let others have the record, whose content stays.  Does nothing when called again."""
+        if self._pages.closed:
+            return
         if self._log is not None:
             self._log.close()
-        if self._begun and self._marker.clean:
-            _remove_logs(self._directory)
-        self._pages.close()
-        os.close(self._file)
+        try:
+            if self._begun and self._marker.clean:
+                _remove_logs(self._directory)
+        except OSError as error:
+            raise from_os_error(error, f"emptying the record in {self._directory}") from error
+        finally:
+            self._pages.close()
+            os.close(self._file)
 
     def _note(self) -> None:
         self._marker.generation += 1
@@ -253,7 +259,7 @@ def _logs(directory: Path) -> list[Path]:
 
 def _remove_logs(directory: Path) -> None:
     for path in _logs(directory):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _batches(path: Path) -> list[Batch]:
