@@ -35,7 +35,7 @@ def test_all_that_was_reported_survives_sigkill(tmp_path: Path, seed: int) -> No
     found, states = record.recovered, list(itertools.islice(unflushed(seed), reported, reported + 2))
     assert found.complete
     assert rows(found.changes) in states
-    assert not any(states) or ("disk", "i") == (found.identity, found.instance)
+    assert ("disk", "i" if found.changes else "", not found.changes) == (found.identity, found.instance, found.empty)
 
 
 def unflushed(seed: int) -> Iterator[list[Row]]:
