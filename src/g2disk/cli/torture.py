@@ -73,7 +73,7 @@ def torture(
     """
     check_disk_size(parse_size(size))
     asked = _Asked(target, disk, size, restart_command, kill_command, pid_file, no_kill)
-    if not yes and asked.is_foreign:
+    if not yes and not asked.is_own:
         _ask(target, disk, size)
     times = rounds or (_ROUNDS if number is None else _REPEATS)
     settings = Settings(
@@ -108,29 +108,29 @@ class _Asked:
     no_kill: bool
 
     @property
-    def is_endpoint(self) -> bool:
-        """Whether the server runs already."""
-        return not self.target.startswith(("memory:", "file:")) and not names_python(self.target)
+    def is_own(self) -> bool:
+        """Whether the disk is made for this."""
+        return self.target.startswith(("memory:", "file:"))
 
     @property
-    def is_foreign(self) -> bool:
-        """Whether the disk is somebody's, and not made for this."""
-        return self.is_endpoint or names_python(self.target)
+    def is_python(self) -> bool:
+        """Whether it is served by this command, but may be somebody's."""
+        return not self.is_own and names_python(self.target)
 
     @property
     def name(self) -> str:
-        return self.disk if self.is_foreign else self.disk or _OWN_DISK
+        return self.disk or (_OWN_DISK if self.is_own else "")
 
     async def server(self, directory: Path, stack: AsyncExitStack) -> Server:
         """The server, running."""
         clock = SystemClock()
-        if self.is_endpoint:
+        if not (self.is_own or self.is_python):
             foreign = ForeignServer(check_endpoint(self.target), clock, self.restart, self.kill, self.pid_file)
             await foreign.reach()
             return foreign
         if self.restart or self.kill or self.pid_file:
             raise Invalid("the server of a store is started and killed by this command; leave the commands out")
-        create = [] if names_python(self.target) else ["--disk", f"{self.name}={self.size}"]
+        create = ["--disk", f"{self.name}={self.size}"] if self.is_own else []
         server = await stack.enter_async_context(own_server([self.target, *create], directory, clock))
         # A memory disk after a restart is another disk, and there is nothing to be judged.
         server.can_kill = not self.no_kill and self.target != "memory:"
@@ -143,7 +143,7 @@ class _Asked:
         options["--pid-file"] = str(self.pid_file or "")
         for name, value in options.items():
             words += [name, value] if value else []
-        words += ["--no-kill"] * self.no_kill + ["--yes"] * self.is_foreign
+        words += ["--no-kill"] * self.no_kill + ["--yes"] * (not self.is_own)
         return shlex.join(words)
 
 
