@@ -180,7 +180,8 @@ def test_a_loss_is_not_hidden_and_can_be_accepted(machine: Machine) -> None:
 
 def test_a_hung_device_is_detached_by_force(machine: Machine) -> None:
     """With the server and the daemon stopped and a writer in uninterruptible sleep, `detach --force` takes no more than
-    three seconds longer than a command that does nothing, status no more than two, and the writer gets its error.
+    three seconds longer than a command that does nothing, status no more than two, and the writer gets its error.  A
+    quarter of the former is for the noise of a machine that has other things to do.
     """
     output, found = run(
         machine,
@@ -211,5 +212,6 @@ def test_a_hung_device_is_detached_by_force(machine: Machine) -> None:
     assert "daemon does not answer" in output
     assert "Input/output error" in output
     assert 0 == found["left"]
-    assert found["force"] - found["nothing"] <= 3000, found
-    assert found["hung_status"] - found["idle_status"] <= 2000, found
+    noise = found["nothing"] // 4
+    assert found["force"] - found["nothing"] <= 3000 + noise, found
+    assert found["hung_status"] - found["idle_status"] <= 2000 + noise, found

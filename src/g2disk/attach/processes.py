@@ -19,7 +19,7 @@ from g2disk.attach import launcher
 from g2disk.errors import Unavailable, Unsupported
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where Debian keeps nbd-client; a user's PATH may leave it out."""
+"""Where Debian keeps modprobe; a user's PATH may leave it out."""
 
 _PACKAGES = {"nbdkit": "nbdkit nbdkit-plugin-python", "nbdfuse": "libnbd-bin", "fusermount3": "fuse3"}
 

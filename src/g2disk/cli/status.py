@@ -14,7 +14,8 @@ from g2disk.cli.output import note, print_json, print_table
 from g2disk.cli.running import run
 from g2disk.units import format_size
 
-_HEADINGS = ("DISK", "WHERE", "SIZE", "STATE", "SINCE", "IN FLIGHT", "UNFLUSHED", "RECONNECTS", "DAEMON", "CAUSE")
+_HEADINGS = "DISK WHERE SIZE STATE SINCE IN-FLIGHT UNFLUSHED RECONNECTS TIMEOUT PROCESS CAUSE".split()
+"""TIMEOUT is the kernel's for a request, and PROCESS the daemon's, or of a file the gateway's."""
 
 
 def status(json: Json = False) -> None:
@@ -79,6 +80,7 @@ def _row(found: Status) -> tuple[str, ...]:
         str(report.in_flight) if report else "-",
         format_size(report.unflushed_bytes) if report else "-",
         str(report.reconnects) if report else "-",
+        f"{report.request_timeout} s" if report and report.request_timeout else "-",
         str(process.pid) if process else "-",
         cause or "-",
     )
