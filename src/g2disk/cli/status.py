@@ -14,7 +14,19 @@ from g2disk.cli.output import note, print_json, print_table
 from g2disk.cli.running import run
 from g2disk.units import format_size
 
-_HEADINGS = "DISK WHERE SIZE STATE SINCE IN-FLIGHT UNFLUSHED RECONNECTS TIMEOUT PROCESS CAUSE".split()
+_HEADINGS = [
+    "DISK",
+    "WHERE",
+    "SIZE",
+    "STATE",
+    "SINCE",
+    "IN-FLIGHT",
+    "UNFLUSHED",
+    "RECONNECTS",
+    "TIMEOUT",
+    "PROCESS",
+    "CAUSE",
+]
 """TIMEOUT is the kernel's for a request, and PROCESS the daemon's, or of a file the gateway's."""
 
 
