@@ -14,7 +14,7 @@ from g2disk.cli.output import note, print_json, print_table
 from g2disk.cli.running import run
 from g2disk.units import format_size
 
-_HEADINGS = [
+_HEADINGS = (
     "DISK",
     "WHERE",
     "SIZE",
@@ -26,7 +26,7 @@ _HEADINGS = [
     "TIMEOUT",
     "PROCESS",
     "CAUSE",
-]
+)
 """TIMEOUT is the kernel's for a request, and PROCESS the daemon's, or of a file the gateway's."""
 
 
