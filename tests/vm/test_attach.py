@@ -131,7 +131,7 @@ def test_devices_outlive_server_daemon_and_nbdkit(machine: Machine) -> None:
 def test_a_loss_is_not_hidden_and_can_be_accepted(machine: Machine) -> None:
     """When a memory server comes back empty, reads fail and status says why, until a person accepts the disk as it is;
     when the daemons and a server that forgets nothing were killed with unflushed data, there is none, with a record and
-    without.
+    without; and with --timeout a server that is away fails requests, until it is back.
     """
     output, found = run(
         machine,
@@ -153,7 +153,7 @@ def test_a_loss_is_not_hidden_and_can_be_accepted(machine: Machine) -> None:
         g2disk detach a --force
 
         serve file:store --disk a=1MiB --disk b=1MiB
-        g2disk attach a
+        g2disk attach a --timeout 5
         g2disk attach b --record "$PWD/record"
         put a
         put b
@@ -168,6 +168,10 @@ def test_a_loss_is_not_hidden_and_can_be_accepted(machine: Machine) -> None:
         cmp data <(get a)
         cmp data <(get b)
         show b state
+        kill_server
+        timed bounded fails a
+        serve file:store
+        until get a 2>/dev/null | cmp - data; do sleep 0.1; done
         g2disk detach a
         g2disk detach b
         """,
@@ -176,6 +180,7 @@ def test_a_loss_is_not_hidden_and_can_be_accepted(machine: Machine) -> None:
     assert re.search("state=failed\ncause=.*another disk.*g2disk accept", output), output
     assert "state=connected" in output
     assert 65536 == found["unflushed_bytes"]
+    assert 4000 < found["bounded"] < 30000
 
 
 def test_a_hung_device_is_detached_by_force(machine: Machine) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import math
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
@@ -216,7 +217,16 @@ class Daemon:
                 self._sockets_lost += 1
                 if self._pace.gave_up(self._clock.now()):
                     log.info("= the kernel gave up a socket; it waits %d s for an answer now", self._pace.timeout)
+                await self._let_fail()
             lost = await self._replace()
+
+    async def _let_fail(self) -> None:
+        """Where the user set a bound, and the server is away: give the kernel no socket for that long, as it fails
+        requests then.  An error that is sent on a socket that it gave up reaches nobody.
+        """
+        deadline = self._clock.now() + self._attachment.timeout
+        while self._clock.now() < deadline and self._gateway.state().condition == "waiting":
+            await self._clock.sleep(_LONGEST_PAUSE / 4)
 
     async def _replace(self) -> asyncio.Event:
         pause = _SHORTEST_PAUSE
@@ -280,7 +290,7 @@ class Daemon:
 
     @property
     def _dead_timeout(self) -> int:
-        return int(self._attachment.timeout) or FOR_EVER
+        return math.ceil(self._attachment.timeout) or FOR_EVER
 
     async def _leave(self) -> None:
         try:
