@@ -35,6 +35,7 @@ def test_zeroes_are_a_version() -> None:
         (Blocks(run=8).content(3, 9), "data of another run"),
         (b"\xff" * BLOCK, "foreign bytes"),
         (RUN.content(3, 9)[:256] + RUN.content(3, 8)[256:], "torn: 8/16 version 9, 8/16 version 8"),
+        (RUN.content(3, 9)[:-1] + b"?", "torn: 15/16 version 9, 1/16 foreign bytes"),
         (RUN.content(3, 9)[:480] + bytes(32), "torn: 15/16 version 9, 1/16 zeroes"),
     ],
 )

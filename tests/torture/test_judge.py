@@ -212,6 +212,30 @@ def test_a_flush_covers_only_what_was_answered_before_it_was_asked_for() -> None
     assert bench.allows(2)
 
 
+def test_a_flush_covers_nothing_that_may_have_been_lost_before() -> None:
+    """What a loss may have taken does not become durable behind it, unless it is written again."""
+    bench = Bench()
+    bench.write(1)
+    bench.flush()
+    bench.write(2)
+    for _ in range(2):
+        bench.judge.reopened(lossy=True)
+        bench.flush()
+
+        assert bench.allows(1)
+        assert bench.allows(2)
+
+
+def test_seeing_what_was_not_acknowledged_settles_nothing() -> None:
+    """A write that failed may be seen, and be lost again when the server dies: nobody repeats it."""
+    bench = Bench()
+    bench.write(1)
+    bench.judge.failed(bench.begin(2))
+
+    assert [] == bench.read(2)
+    assert bench.allows(1)
+
+
 def test_nothing_of_an_older_client_happens_after_the_next_one_has_opened() -> None:
     """What was in flight then is fenced: it never lands on what is written later."""
     bench = Bench()

@@ -60,9 +60,9 @@ class Blocks:
         if not any(data):
             return ZEROES
         stamp = _decode(data[:STAMP])
-        if stamp is None or stamp.run != self.run:
+        if stamp is None or data != self.content(block, stamp.version, stamp.writer):
             return None
-        return stamp.version if data == self.content(block, stamp.version, stamp.writer) else None
+        return stamp.version
 
     def describe(self, block: int, data: bytes) -> str:
         """What the bytes are, for people: a version, a torn block, another place's or another run's data."""

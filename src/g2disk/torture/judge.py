@@ -143,7 +143,7 @@ class Judge:
         """Whether every piece that the disk writes as a whole is that of a version which is allowed."""
         contents = [self._blocks.content(block, change.version, change.writer) for change in allowed]
         pieces = range(0, len(data), self._unit)
-        return len(contents) > 1 and all(
+        return all(
             any(data[at : at + self._unit] == content[at : at + self._unit] for content in contents) for at in pieces
         )
 
