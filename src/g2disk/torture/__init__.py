@@ -1,1 +1,1 @@
-"""The judge: a target server under concurrent requests and faults, and whether it kept what g2disk.v1 promises."""
+"""Requests and faults against a target server, and a judge of every byte that it gives."""
