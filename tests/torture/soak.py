@@ -1,4 +1,5 @@
-"""Many rounds on each kind of server: `python -m tests.torture.soak --rounds 10000 [--seed N]`.
+"""Many rounds on each kind of server: `python -m tests.torture.soak --rounds 10000 [--seed N]`; one round of them
+again with `--server NAME --round K`.
 
 Progress goes to standard error, and one JSON document to standard output: a list with a verdict for each server.  The
 exit code is 0 where no promise was broken.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shlex
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,6 +22,7 @@ import uvloop
 
 from g2disk.clock import SystemClock
 from g2disk.torture.servers import Server, own_server
+from g2disk.torture.stage import Settings
 from g2disk.torture.verdict import Verdict
 from g2disk.units import MIB
 from tests.torture.driving import run, settings, volatile
@@ -71,12 +74,24 @@ async def soak(rounds: int, seed: int) -> list[dict[str, Any]]:
     """Run that many rounds over all servers, one after the other; their verdicts."""
     verdicts = []
     for name, (make, share) in SERVERS.items():
-        count = max(1, round(rounds * share))
         async with make(seed) as server:
-            verdict = await run(server, settings(seed, count, MIB), _progress(name, count))
-        replay = f"python -m tests.torture.soak --seed {seed} --rounds {rounds}"
-        verdicts.append({"server": name, **verdict.document(replay)})
+            verdicts.append(await _verdict(name, server, settings(seed, max(1, round(rounds * share)), MIB)))
     return verdicts
+
+
+async def again(name: str, seed: int, number: int, times: int) -> list[dict[str, Any]]:
+    """Run one round of one server alone, that many times; its verdict."""
+    make, _ = SERVERS[name]
+    async with make(seed) as server:
+        return [await _verdict(name, server, settings(seed, 1, MIB).alone(number, times))]
+
+
+async def _verdict(name: str, server: Server, wanted: Settings) -> dict[str, Any]:
+    verdict = await run(server, wanted, _progress(name, len(wanted.rounds) * wanted.repeat))
+    replay = (
+        f"python -m tests.torture.soak --seed {wanted.seed} --server {shlex.quote(name)} --round ROUND --rounds 100"
+    )
+    return {"server": name, **verdict.document(replay)}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,9 +99,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Torture every kind of server for many rounds.")
     parser.add_argument("--rounds", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--server", choices=SERVERS, help="with --round: the only server")
+    parser.add_argument("--round", type=int, help="run this round alone, as many times as --rounds says")
     asked = parser.parse_args(arguments)
     logging.basicConfig(level=logging.ERROR)
-    verdicts = uvloop.run(soak(asked.rounds, asked.seed))
+    alone = asked.server is not None and asked.round is not None
+    work = again(asked.server, asked.seed, asked.round, asked.rounds) if alone else soak(asked.rounds, asked.seed)
+    verdicts = uvloop.run(work)
     print(json.dumps(verdicts, indent=2))
     return int(any(verdict["verdict"] != "kept" for verdict in verdicts))
 
