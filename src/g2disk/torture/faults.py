@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
+from g2disk.cancellation import to_the_end
 from g2disk.clock import Clock
 from g2disk.torture.plan import Fault, FaultKind
 from g2disk.torture.proxy import Proxy
@@ -89,17 +90,15 @@ class Faults:
         self._proxy.deliver()
 
     async def _pause(self, _: Fault) -> None:
-        self._server.pause()
-        await self._clock.sleep(MOMENT)
-        self._server.resume()
+        with self._paused():
+            await self._clock.sleep(MOMENT)
 
     async def _pause_and_cut(self, fault: Fault) -> None:
         """Requests get stuck in the server, and the client connects again."""
-        self._server.pause()
-        await self._moment(fault.span)
-        self._proxy.cut()
-        await self._clock.sleep(MOMENT)
-        self._server.resume()
+        with self._paused():
+            await self._moment(fault.span)
+            self._proxy.cut()
+            await self._clock.sleep(MOMENT)
 
     async def _kill(self, fault: Fault) -> None:
         client = self._stage.client
@@ -107,8 +106,7 @@ class Faults:
             await self._kill_both(fault)
             return
         self._proxy.shut()
-        await self._server.kill()
-        await self._server.start()
+        await to_the_end(self._restart())
         self._proxy.open()
 
     async def _kill_twice(self, fault: Fault) -> None:
@@ -126,8 +124,7 @@ class Faults:
     async def _kill_both(self, _: Fault) -> None:
         await self._stage.throw_away()
         self._proxy.shut()
-        await self._server.kill()
-        await self._server.start()
+        await to_the_end(self._restart())
         await self._stage.reopen()
 
     async def _kill_client(self, _: Fault) -> None:
@@ -140,6 +137,19 @@ class Faults:
         await self._kill_client(fault)
         await self._moment(4 * fault.span, 4 * MOMENT)
         self._proxy.deliver()
+
+    async def _restart(self) -> None:
+        """Not to be broken off: somebody's server would stay dead."""
+        await self._server.kill()
+        await self._server.start()
+
+    @contextlib.contextmanager
+    def _paused(self) -> Iterator[None]:
+        self._server.pause()
+        try:
+            yield
+        finally:
+            self._server.resume()
 
     async def _moment(self, requests: int, seconds: float = MOMENT) -> None:
         """Wait for that many answers, but not for long."""
