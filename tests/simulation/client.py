@@ -48,6 +48,7 @@ class Gateway:
             unflushed_limit=options.unflushed_limit,
             client=CLIENT,
             generation=generation,
+            identity=kernel.identity,
             record=MemoryLog(files),
         )
         self._connection = SimulatedConnection(kernel.network, self.process, inf)
@@ -104,6 +105,9 @@ class Kernel:
         self.ended_for_good = False
         """The disk was exchanged, and the gateway said so."""
         self.fenced = 0
+        """Requests that failed because the disk was no more."""
+        self.identity = ""
+        """Of the disk, once it was opened."""
         self._server = server
         self._options = options
         self._files = Files(options.keep_data)
@@ -162,6 +166,7 @@ class Kernel:
     def opened(self, gateway: Gateway) -> None:
         """The gateway has the disk."""
         now = self.tick()
+        self.identity = self.identity or gateway.disk.info().identity
         for change in self._doubtful:
             change.ended = now
         self._doubtful.clear()

@@ -25,7 +25,7 @@ class Faults:
             self._stop_server: 12,
             self._kill_gateway: 13,
             self._stop_gateway: 5,
-            self._lose_cache: 10,
+            self._lose_cache: 20,
             self._refuse: 9,
         }
 
@@ -81,9 +81,18 @@ class Faults:
         self._kernel.go_on()
 
     async def _lose_cache(self) -> None:
+        looks = [self._kernel.loop.create_task(self._kernel.read(block, 1)) for block in self._looked_at()]
+        if looks:
+            await self._kernel.loop.after_steps(self._rng.randint(5, 20))
         if self._server.now is not None:
             self._note("the server loses its cache")
             self._server.now.process.run(self._server.now.disk.lose_and_go_on)
+        for look in looks:
+            await look
+
+    def _looked_at(self) -> list[int]:
+        """Blocks that are read just when something goes wrong: what is believed then matters."""
+        return self._rng.sample(range(self._server.blocks), 4) if self._rng.random() < 0.7 else []
 
     async def _refuse(self) -> None:
         if self._server.now is not None:
@@ -102,8 +111,8 @@ class Faults:
 
     async def _some_time(self) -> None:
         """Return when a number of callbacks have run, or some time has passed."""
-        steps = self._kernel.loop.after_steps(self._rng.choice((3, 30, 300)) * self._rng.randint(0, 10))
-        await asyncio.wait([steps], timeout=self._rng.choice((0.01, 0.5, 10.0)) * self._rng.random())
+        steps = self._kernel.loop.after_steps(self._rng.choice((2, 10, 60)) * self._rng.randint(0, 10))
+        await asyncio.wait([steps], timeout=self._rng.choice((0.005, 0.1, 3.0)) * self._rng.random())
 
     def _note(self, event: str) -> None:
         loop = self._kernel.loop

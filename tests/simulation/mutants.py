@@ -165,7 +165,7 @@ MUTANTS = [
     Mutant(
         "the server says the instance that it had when the session was opened",
         _SERVED,
-        "if now.instance != self.info.instance:",
+        "if now.instance != before.instance:",
         "if now is None:",
     ),
 ]

@@ -64,10 +64,12 @@ class CachedDisk(Disk):
         self._loop = loop
         self._rng = rng
         self._by_tasks = by_tasks
+        self._slow = rng.choice((0.02, 0.05, 0.3))
+        """The part of its steps that takes long."""
         self._cache: list[list[tuple[int, bytes]]] = [[] for _ in medium.blocks]
         """For each block what it was since it was last durable, with the number of the change, the newest last."""
         self._count = 0
-        self._done_and_not_answered: dict[Request, None] = {}
+        self._unanswered: dict[Request, None] = {}
 
     def info(self) -> DiskInfo:
         return DiskInfo(
@@ -123,14 +125,21 @@ class CachedDisk(Disk):
         """
         self.lose()
         self._losses += 1
-        for request in self._done_and_not_answered:
-            self._change(request)
+        for request in self._unanswered:
+            if request.operation in _CHANGES and request.error is None:
+                self._change(request)
         self.lost()
 
     async def _ask(self, request: Request) -> None:
         answered: asyncio.Future[None] = self._loop.create_future()
-        self._begin(request, lambda _: answered.set_result(None))
+
+        def done(_: list[Request]) -> None:
+            self._unanswered[request] = None  # until the caller goes on
+            answered.set_result(None)
+
+        self._begin(request, done)
         await answered
+        self._unanswered.pop(request, None)
         if request.error is not None:
             raise request.error
 
@@ -139,7 +148,7 @@ class CachedDisk(Disk):
         self._later(lambda: self._perform(request, received, done))
 
     def _later(self, work: Callable[[], None]) -> None:
-        grains = self._rng.randint(0, 4) if self._rng.random() < 0.95 else self._rng.randint(5, 1000)
+        grains = self._rng.randint(0, 4) if self._rng.random() > self._slow else self._rng.randint(5, 1000)
         self._loop.call_later(grains * GRAIN, work)
 
     def _perform(self, request: Request, received: int, done: Done) -> None:
@@ -153,11 +162,11 @@ class CachedDisk(Disk):
             self._flush(request, received)
         elif request.operation in _CHANGES:
             self._change(request)
-            self._done_and_not_answered[request] = None
+            self._unanswered[request] = None
         self._later(lambda: self._answer(request, done))
 
     def _answer(self, request: Request, done: Done) -> None:
-        self._done_and_not_answered.pop(request, None)
+        self._unanswered.pop(request, None)
         done([request])
 
     def _current(self, block: int) -> bytes:
@@ -205,6 +214,13 @@ class _OneDisk(Store):
         return self._disk
 
 
+class _Silent(ServerSession):
+    """Says nothing unasked, as other people's servers: a new instance comes with an answer then."""
+
+    def _tell(self, prefix: bytes) -> None:
+        """Nothing."""
+
+
 class ServerProcess:
     """One life of the server.  An `Acceptor`."""
 
@@ -217,10 +233,11 @@ class ServerProcess:
         self._shared = Shared(exports, limits, Attempts(), Budget(limits.all_data), self._spawn)
         self._open: dict[ServerSession, None] = {}
         self._draining = False
+        self._kind = rng.choice((ServerSession, _Silent))
 
     def open(self, stream: MessageStream) -> MessageHandler:
         """The handler of a new stream."""
-        session = ServerSession(stream, self._shared, self._forget)
+        session = self._kind(stream, self._shared, self._forget)
         self._open[session] = None
         if self._draining:
             session.drain()
