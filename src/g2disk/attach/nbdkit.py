@@ -22,7 +22,7 @@ from g2disk.remote.condition import RemoteState
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 5.0
+_PATIENCE = 60.0
 """Seconds for one handshake; nbdkit opens the disk meanwhile, and waits for a server that is away."""
 _PAUSE = 0.2
 """Seconds between two attempts."""
