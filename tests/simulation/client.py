@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 
 from g2disk.disk.perform import perform
 from g2disk.errors import DiskError, Fenced
@@ -16,7 +17,7 @@ from g2disk.remote.terms import Terms
 from g2disk.request import FLUSH, FUA, READ, WRITE, Request
 from tests.simulation.checker import ZERO as NOTHING
 from tests.simulation.checker import Change, History, Sight
-from tests.simulation.log import Files, MemoryLog
+from tests.simulation.log import Directory
 from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.network import Network, SimulatedConnection
 from tests.simulation.server import BLOCK, Server, block_of, value_of
@@ -32,24 +33,27 @@ class Options:
     unflushed_limit: int
     keep_data: bool
     """Whether a gateway's record outlives it as a whole."""
+    directory: Path | None = None
+    """Where the records are; None: in memory."""
 
 
 class Gateway:
     """One process."""
 
-    def __init__(self, kernel: Kernel, generation: int, files: Files, options: Options) -> None:
+    def __init__(self, kernel: Kernel, generation: int, directory: Directory, options: Options) -> None:
         self.process = Process(f"gateway {generation}")
         self.disk: RemoteDisk
         self._kernel = kernel
         self._loop = kernel.loop
         self._pending: dict[asyncio.Future[bool], None] = {}
+        self._record = directory.open()
         terms = Terms(
             patient=True,
             unflushed_limit=options.unflushed_limit,
             client=CLIENT,
             generation=generation,
             identity=kernel.identity,
-            record=MemoryLog(files),
+            record=self._record,
         )
         self._connection = SimulatedConnection(kernel.network, self.process, inf)
         self._loop.create_task(self._open(terms), context=self.process.context.copy())
@@ -76,6 +80,7 @@ class Gateway:
     def kill(self) -> None:
         """Die, as by SIGKILL."""
         self.process.kill()
+        self._record.close()
         for future in self._pending:
             future.set_result(False)
 
@@ -110,7 +115,7 @@ class Kernel:
         """Of the disk, once it was opened."""
         self._server = server
         self._options = options
-        self._files = Files(options.keep_data)
+        self._directory = Directory(options.keep_data, options.directory)
         self._time = 0
         self._values = 0
         self._generation = 0
@@ -134,7 +139,7 @@ class Kernel:
     def start(self) -> None:
         """Start a gateway."""
         self._generation += 1
-        self._gateway = Gateway(self, self._generation, self._files, self._options)
+        self._gateway = Gateway(self, self._generation, self._directory, self._options)
 
     def kill(self) -> None:
         """Kill the gateway."""

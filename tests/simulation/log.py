@@ -1,11 +1,15 @@
-"""What outlives a killed gateway, in memory: a stand-in for `g2disk.remote.record_file` that promises the same."""
+"""What outlives a killed gateway: files, or a stand-in for `g2disk.remote.record_file` in memory that promises the same
+and costs less.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from g2disk.remote.record_file import RecordFile
 from g2disk.request import WRITE, Request
 
 
@@ -59,7 +63,25 @@ class MemoryLog:
         for _ in range(count):
             self._files.unflushed.popleft()
 
+    def close(self) -> None:
+        """Memory needs none."""
+
 
 def _copy(change: Request) -> Request:
     data = bytes(change.data) if change.operation == WRITE else None
     return Request(change.operation, change.flags, change.offset, change.length, data=data)
+
+
+class Directory:
+    """Where gateways keep their records, one after the other: in this directory, or in memory."""
+
+    def __init__(self, keep_data: bool, path: Path | None) -> None:
+        self.keep_data = keep_data
+        self._path = path
+        self._files = Files(keep_data)
+
+    def open(self) -> MemoryLog | RecordFile:
+        """The record of a new process."""
+        if self._path is None:
+            return MemoryLog(self._files)
+        return RecordFile.open(self._path, self.keep_data, boot="simulated")

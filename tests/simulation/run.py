@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from g2disk.request import TRIM, ZERO
@@ -45,7 +46,7 @@ class Verdict:
 class Run:
     """The world of one run."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, directory: Path | None = None) -> None:
         self.seed = seed
         self.loop = VirtualLoop()  # type: ignore[abstract]
         self.events: list[str] = []
@@ -61,7 +62,7 @@ class Run:
         self.programs = rng.randint(1, 4)
         self.operations = rng.randint(4, 12)
         self.faults = rng.randint(1, 6)
-        self.options = Options(rng.choice((4096, 8192, _FOR_EVER)), rng.random() < 0.7)
+        self.options = Options(rng.choice((4096, 8192, _FOR_EVER)), rng.random() < 0.7, directory)
         self._world = rng
 
     async def main(self) -> Kernel:
@@ -138,9 +139,9 @@ class Run:
         self.kernel.history.losses.append(self.kernel.tick())
 
 
-def simulate(seed: int) -> Verdict:
-    """Run the schedule of this seed."""
-    run = Run(seed)
+def simulate(seed: int, directory: Path | None = None) -> Verdict:
+    """Run the schedule of this seed, with the gateways' records in this directory (None: in memory)."""
+    run = Run(seed, directory)
     wrong: list[str] = []
     try:
         kernel = run.loop.run(run.main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,14 @@ def test_nothing_is_lost_or_stale_whatever_goes_wrong(first: int) -> None:
     wrong = [report(verdict) for verdict in verdicts if verdict.wrong]
     assert not wrong, wrong[0]
     assert sum(bool(verdict.fenced) for verdict in verdicts) < PART / 5  # most runs are about disks that survive
+
+
+def test_records_in_files_keep_what_a_killed_gateway_had(tmp_path: Path) -> None:
+    """With real files in the place of memory, the same schedules come to the same end."""
+    for seed in range(100):
+        verdict = simulate(seed, tmp_path / str(seed))
+        assert not verdict.wrong, report(verdict)
+        assert verdict == simulate(seed)
 
 
 def test_a_seed_gives_the_same_run_again() -> None:
