@@ -10,14 +10,14 @@ milliseconds() { # since the machine was started
 
 launch_server() { # STORE...: not ready yet; the same again with no arguments
     [ $# -eq 0 ] || SERVE=("$@")
-    g2disk serve "${SERVE[@]}" >said.server 2>>server.log </dev/null &
+    g2disk serve "${SERVE[@]}" 1<>said.server 2>>server.log </dev/null &
     SERVER=$!
 }
 
 launch_daemon() { # DISK [OPTION...]: as systemd does; the same again, to take its device over, with DISK alone
     [ $# -eq 1 ] || printf '%s\n' "${@:2}" >"options.$1"
     readarray -t given <"options.$1"
-    g2disk attach "$1" "${given[@]}" --foreground >"said.$1" 2>>"daemon.$1.log" </dev/null &
+    g2disk attach "$1" "${given[@]}" --foreground 1<>"said.$1" 2>>"daemon.$1.log" </dev/null &
     DAEMON[$1]=$!
 }
 declare -A DAEMON
