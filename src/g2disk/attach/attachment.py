@@ -98,6 +98,8 @@ async def _claimed(wish: Wish, directory: RunDirectory) -> AsyncIterator[tuple[S
 
     When the block fails, a new attachment is undone.
     """
+    if wish.device:
+        Device.named(wish.device)
     await require_kernel()
     endpoint = gateway.absolute(wish.endpoint)
     for path, there in directory.all():

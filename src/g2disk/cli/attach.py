@@ -73,7 +73,7 @@ def attach(
     A daemon answers the kernel until `g2disk detach`.  When it was killed, the same command takes the device over.
     """
     if fuse is not None and (device or foreground or record):
-        raise Invalid("--fuse FILE goes neither with a device nor with --foreground or --record; leave out one of them")
+        raise Invalid("give --fuse FILE or a device, --foreground and --record, not both")
     wish = Wish(endpoint, name, device, fuse, connections, read_only, timeout, via, record)
     directory = run_directory(os.environ)
     if foreground:
