@@ -28,7 +28,7 @@ kill_server() {
     wait $SERVER || true
 }
 process() { # KIND DISK: the pid of the disk's daemon or gateway
-    grep -A 1 "\"$1\": {" $(grep -l "\"disk\": \"$2\"" /run/g2disk/*/state.json) | tr -dc 0-9
+    grep -A 1 "\"$1\": {" $(grep -l "\"disk\": \"$2\"" /run/g2disk/*/state.json) | tr -dc '0-9\n' | grep .
 }
 show() { # how the first disk is, as NAME=VALUE
     g2disk status --json | sed -n '1,/}/s/^ *"\(state\|cause\|unflushed_bytes\)": "\?\(.*[^",]\)"\?,\?$/\1=\2/p'
