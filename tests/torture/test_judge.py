@@ -247,6 +247,21 @@ def test_nothing_of_an_older_client_happens_after_the_next_one_has_opened() -> N
     assert not bench.allows(2)
 
 
+def test_without_sessions_a_dead_clients_requests_may_happen_at_any_later_time() -> None:
+    """Only a session's opening, or the server's death, ends what was in flight."""
+    bench = Bench()
+    bench.write(1)
+    bench.begin(2)
+    bench.judge.reopened(lossy=False, fenced=False)
+    bench.write(3)
+    bench.flush()
+
+    assert bench.allows(2)
+    bench.judge.reopened(lossy=False, fenced=True)
+    bench.write(4)
+    assert not bench.allows(2)
+
+
 def test_a_block_is_settled_by_a_durable_write() -> None:
     """Only one acknowledged and flushed version leaves nothing open."""
     bench = Bench()

@@ -11,6 +11,7 @@ from g2disk.clock import SystemClock
 from g2disk.torture.servers import own_server
 from g2disk.units import MIB
 from tests.torture.driving import run, settings, volatile
+from tests.torture.volatile import CallByCallServer, ReferenceServer, VolatileServer
 
 ROUNDS = 100
 
@@ -25,6 +26,16 @@ async def test_a_server_that_loses_unflushed_writes_and_says_so_is_fine(block: i
     assert (ROUNDS, "kept", 0) == (verdict.rounds, verdict.outcome, verdict.refusals)
     assert verdict.losses > 0
     assert verdict.faults["kill"] > 10
+
+
+@pytest.mark.parametrize("kind", [CallByCallServer, ReferenceServer])
+async def test_servers_without_sessions_are_held_to_what_they_promise(kind: type[VolatileServer]) -> None:
+    """A server that cannot fence, or not even flush, breaks no promise by what it never promised."""
+    async with volatile(5, kind=kind) as server:
+        verdict = await run(server, settings(5, ROUNDS // 2))
+
+    assert [] == verdict.violations
+    assert (ROUNDS // 2, "kept") == (verdict.rounds, verdict.outcome)
 
 
 async def test_file_disks_keep_every_promise(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from random import Random
 
 from g2disk.disk import Buffer, Disk, DiskInfo
 from g2disk.disk.identity import new_identity
+from g2disk.remote.session_codec import SESSION_PATH
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.server import GrpcServer
 from g2disk.stores.store import DiskEntry, Store
@@ -144,6 +145,23 @@ class VolatileServer:
 
     def resume(self) -> None:
         self.disk.gate.set()
+
+
+class CallByCallServer(VolatileServer):
+    """Has no sessions."""
+
+    async def start(self) -> None:
+        await super().start()
+        del self.grpc._rows[SESSION_PATH]
+
+
+class ReferenceServer(VolatileServer):
+    """Speaks the reference protocol alone."""
+
+    async def start(self) -> None:
+        await super().start()
+        for path in [path for path in self.grpc._rows if "g2disk.v1" in path]:
+            del self.grpc._rows[path]
 
 
 @contextlib.asynccontextmanager

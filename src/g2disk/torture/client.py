@@ -52,9 +52,14 @@ class Client:
         return "sessions" in self.protocol
 
     @property
+    def notices(self) -> bool:
+        """Whether the server says when unflushed writes may be lost: it has flushes and instances."""
+        return self.disk.info().flush and bool(self.instance)
+
+    @property
     def survives(self) -> bool:
-        """Whether it goes on after a server was killed, with nothing lost: it has sessions, flushes and instances."""
-        return self.fences and self.disk.info().flush and bool(self.instance)
+        """Whether it goes on after a server was killed, with nothing lost."""
+        return self.fences and self.notices
 
     async def close(self) -> None:
         """Give up what is not answered."""

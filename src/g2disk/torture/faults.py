@@ -125,7 +125,7 @@ class Faults:
         await self._stage.throw_away()
         self._proxy.shut()
         await to_the_end(self._restart())
-        await self._stage.reopen()
+        await self._stage.reopen(restarted=True)
 
     async def _kill_client(self, _: Fault) -> None:
         await self._stage.throw_away()

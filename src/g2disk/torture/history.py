@@ -80,13 +80,15 @@ class BlockHistory:
                 change.gone = min(change.gone, now)
         self._overwrite(shown[0], now)
 
-    def reopened(self, now: int, lossy: bool) -> None:
-        """The client was thrown away and another one has opened the disk: what was in flight is over.
+    def reopened(self, now: int, lossy: bool, fenced: bool) -> None:
+        """The client was thrown away and another one has opened the disk.
 
-        With `lossy` the server may have lost whatever was not durable, any part of it.
+        With `lossy` the server may have lost whatever was not durable, any part of it.  With `fenced` nothing that was
+        in flight can happen any more.
         """
-        for change in self.changes:
-            change.ended = min(change.ended, now)
+        if fenced:
+            for change in self.changes:
+                change.ended = min(change.ended, now)
         if lossy:
             self.forget()
             for change in self.changes:

@@ -104,11 +104,11 @@ class Judge:
         for history in self._histories.values():
             history.flushed(begun)
 
-    def reopened(self, lossy: bool) -> None:
+    def reopened(self, lossy: bool, fenced: bool = True) -> None:
         """See `BlockHistory.reopened`."""
         now = self.tick()
         for history in self._histories.values():
-            history.reopened(now, lossy)
+            history.reopened(now, lossy, fenced)
 
     def forget(self) -> None:
         """Nothing is in flight: keep no more of the past than matters."""

@@ -137,10 +137,10 @@ class Stage:
         if client is not None:
             await client.close()
 
-    async def reopen(self) -> None:
+    async def reopen(self, restarted: bool = False) -> None:
         """Open the disk with another client after `throw_away`, judge what it finds, and settle.
 
-        Raises what the disk raises.
+        With `restarted`, the server was killed in between.  Raises what the disk raises.
         """
         self._proxy.open()
         client = self.client = await self._connect()
@@ -148,9 +148,9 @@ class Stage:
             self.verdict.replaced = True
             self.refusal = self.refusal or Fenced("the server has another disk now")
         else:
-            lossy = self.refusal is not None or not client.survives or client.instance != self._instance
+            lossy = self.refusal is not None or not client.notices or client.instance != self._instance
             self.verdict.losses += lossy
-            self._judge.reopened(lossy)
+            self._judge.reopened(lossy, fenced=client.fences or restarted)
             await self.look("when another client had opened the disk")
             await self.settle()
         self.ready.set()
