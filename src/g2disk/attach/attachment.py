@@ -60,8 +60,8 @@ class Wish:
 
 
 async def attach(wish: Wish, directory: RunDirectory, clock: Clock) -> Attachment:
-    """Attach a disk, or take over the device of an attachment whose daemon is dead.  When this fails or is cancelled,
-    all that it started is undone.
+    """Attach a disk, or take over the device of an attachment whose daemon is dead, with the options that it has.  When
+    this fails or is cancelled, all that it started is undone.
 
     Raises `Denied`, `Unsupported`, `Busy`, `Invalid`, `NotFound` and `Unavailable`, each saying what to do.
     """
@@ -106,7 +106,6 @@ async def _claimed(wish: Wish, directory: RunDirectory) -> AsyncIterator[tuple[S
         if there.kind == "kernel" and there.serves(endpoint, wish.disk):
             with directory.locked(path) as slot:
                 if _may_be_taken_over(slot.load()):
-                    slot.save(msgspec.structs.replace(slot.load(), timeout=wish.timeout))
                     yield slot, True
                     return
                 forget(slot, there)
