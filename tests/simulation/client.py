@@ -252,6 +252,8 @@ class Kernel:
         change.ended = self._ends[request]
         if not self._failed(request, change.begun):
             change.certain = True
+            if fua:
+                change.durable = change.ended
 
     async def _do(self, request: Request) -> tuple[int, int | None]:
         gateway = await self._ready()
