@@ -33,6 +33,11 @@ wait_for_daemon() { # DISK
 }
 mkfifo said.server said.raw said.files
 
+kill_now() { # PID...: they are gone when this returns
+    kill -KILL "$@"
+    wait "$@" 2>/dev/null || true
+}
+
 nbdkit_of() { # DISK: the pid of its nbdkit
     local state
     state=$(grep -l "\"disk\": \"$1\"" "$G2DISK_RUN_DIR"/*/state.json)
@@ -44,12 +49,12 @@ kill_one() { # VICTIM: server, daemon:DISK, gateway:DISK or both:DISK; what nobo
     begun=$(milliseconds)
     case $victim in
     server)
-        kill -KILL "$SERVER"
+        kill_now "$SERVER"
         launch_server
         wait_for_server
         ;;
     daemon:*)
-        kill -KILL "${DAEMON[$disk]}"
+        kill_now "${DAEMON[$disk]}"
         launch_daemon "$disk"
         wait_for_daemon "$disk"
         ;;
@@ -58,7 +63,7 @@ kill_one() { # VICTIM: server, daemon:DISK, gateway:DISK or both:DISK; what nobo
         settle "$disk"
         ;;
     both:*)
-        kill -KILL "$SERVER" "${DAEMON[$disk]}"
+        kill_now "$SERVER" "${DAEMON[$disk]}"
         launch_server
         launch_daemon "$disk"
         wait_for_server
@@ -91,12 +96,19 @@ on_files() { # SEED [OPTION...]: through ext4 and the page cache
     verify files files/data "$1" --size=4M --ioengine=psync --fsync=16 --rate_iops=,30 "${@:2}"
 }
 
+longest() { # RUN: the longest that one of its requests took, in milliseconds
+    awk '/"c?lat_ns" *:/ { inside = 1 }
+        inside && /"max"/ { gsub(/[^0-9]/, ""); if ($0 + 0 > most) most = $0 + 0; inside = 0 }
+        END { printf "%d\n", most / 1e6 }' "fio.$1.json"
+}
+
 load() { # raw|files: one verified run after the other until the file `enough` is there
     local seed=1 run=on_device
     [ "$1" = raw ] || run=on_files
     while [ ! -e enough ]; do
         echo "$seed" >"seed.$1"
         "$run" "$seed" --do_verify=1 || { touch failed; return 1; }
+        echo "fio:$1 $(longest "$1")" >>stalls
         if [ "$1" = files ]; then
             head -c 256K /dev/urandom >"files/$seed"
             sync "files/$seed"
@@ -152,7 +164,7 @@ check_files() { # likewise
     umount files
 }
 
-tell() { # the longest restart and the longest stall so far, in milliseconds
+tell() { # the longest restart and the longest stall so far, by fio and by the probes, in milliseconds
     echo "restart=$(sed 's/.* //' restarts | sort -n | tail -n 1)"
     echo "stall=$(sed 's/.* //' stalls | sort -n | tail -n 1)"
     echo "killed=$(wc -l <restarts)"
