@@ -287,7 +287,7 @@ class Kernel:
     def _accept(self) -> None:
         """A person tells the gateway that unflushed changes may be gone; it hears it when it has time."""
         gateway = self._gateway
-        if gateway is not None and gateway is not self.told:
+        if gateway is not None and self._up.is_set() and gateway is not self.told:
             self.told = gateway
             self.loop.call_soon(self._accepted, gateway, context=gateway.process.context.copy())
 
