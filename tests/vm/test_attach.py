@@ -175,7 +175,7 @@ def test_a_loss_is_not_hidden_and_can_be_accepted(machine: Machine) -> None:
 
     assert re.search(r"state=failed\ncause=.*another disk.*g2disk accept", output), output
     assert "state=connected" in output
-    assert 65536 == found["unflushed_bytes"]
+    assert 2 == output.count("unflushed_bytes=65536")
     assert 4000 < found["bounded"] < 30000
 
 
