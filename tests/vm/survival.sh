@@ -1,7 +1,7 @@
 # Functions for a script in the virtual machine: loads that verify what they read, processes that are killed and
 # restarted while the loads run, and how long the loads had to wait.  What is measured is printed as NAME=NUMBER.
 export G2DISK_RUN_DIR=$PWD/run
-touch restarts stalls
+touch restarts stalls latencies
 
 milliseconds() { # since the machine was started
     read -r seconds _ </proc/uptime
@@ -108,7 +108,7 @@ load() { # raw|files: one verified run after the other until the file `enough` i
     while [ ! -e enough ]; do
         echo "$seed" >"seed.$1"
         "$run" "$seed" --do_verify=1 || { touch failed; return 1; }
-        echo "fio:$1 $(longest "$1")" >>stalls
+        echo "$1 $(longest "$1")" >>latencies
         if [ "$1" = files ]; then
             head -c 256K /dev/urandom >"files/$seed"
             sync "files/$seed"
@@ -164,8 +164,9 @@ check_files() { # likewise
     umount files
 }
 
-tell() { # the longest restart and the longest stall so far, by fio and by the probes, in milliseconds
+tell() { # the longest restart and stall so far, and fio's latency, in milliseconds; fio at a pace collects replies late
     echo "restart=$(sed 's/.* //' restarts | sort -n | tail -n 1)"
     echo "stall=$(sed 's/.* //' stalls | sort -n | tail -n 1)"
+    echo "fio=$(sed 's/.* //' latencies | sort -n | tail -n 1)"
     echo "killed=$(wc -l <restarts)"
 }
