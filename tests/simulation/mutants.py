@@ -84,13 +84,13 @@ MUTANTS = [
         "self._record.flushed(entry.mark)",
         "self._record.flushed(self._record.mark())",
     ),
-    Mutant("the record is replayed in reverse", _SESSION, "self._record.again()", "self._record.again()[::-1]"),
+    Mutant("the oldest change wins in a replay", _REPLAY, "in reversed(changes):", "in changes:"),
     Mutant("the record is lost at a reconnection", _SESSION, "self._record.again()", "()"),
     Mutant(
         "the replay is not flushed",
         _REPLAY,
-        "return more if self._unanswered else self._flush()",
-        "self.over = not self._unanswered\n        return more",
+        "return [] if self._unanswered else self._flush()",
+        "self.over = not self._unanswered\n        return []",
     ),
     Mutant(
         "requests are sent before the replay is done",
@@ -141,7 +141,7 @@ MUTANTS = [
         "changes = self._inherited_changes(said)\n            self._settle_inheritance(said.identity)",
     ),
     Mutant("durable changes stay in the kept record", _RECORD, "self._keeper.covered(count)", "pass"),
-    Mutant("writes are sent beyond the bound", _FLIGHT, "if length > room:", "if length < 0:"),
+    Mutant("writes are sent beyond the bound", _FLIGHT, "if kept and kept > room:", "if kept < 0:"),
     Mutant(
         "the identity is not compared",
         _DISK,

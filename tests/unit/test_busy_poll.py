@@ -18,6 +18,9 @@ class Turns:
         """See `Clock.now`."""
         return self.time_now
 
+    def wall(self) -> float:
+        return self.now()
+
     async def sleep(self, seconds: float) -> None:
         """See `Clock.sleep`."""
         self.time_now += seconds

@@ -12,12 +12,14 @@ from tests.support.session import SIZE, HeldDisk, OneDisk, TaskDisk, remote, ser
 from tests.support.streams import Streams
 
 from g2disk.clock import SystemClock
-from g2disk.disk import Disk, DiskInfo, Extent
+from g2disk.disk import Disk, DiskInfo, Done, Extent
 from g2disk.errors import Corrupt, DiskError, Fenced, OutOfRange, OutOfSpace, ReadOnly, Unavailable, Unsupported
 from g2disk.remote import session
+from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.session_flight import Bounds
-from g2disk.request import FLUSH, FUA, READ, WRITE, Request
+from g2disk.remote.terms import LEAST_UNFLUSHED, Terms
+from g2disk.request import FLUSH, FUA, READ, WRITE, ZERO, Request
 from g2disk.servers.grpc.session_shared import Limits
 from g2disk.stores.memory import MemoryDisk
 from g2disk.testing import check_disk
@@ -197,8 +199,8 @@ async def test_reads_and_flushes_survive_a_broken_stream() -> None:
         assert [1, 2] == [requests_sent(server.streams, at)[0].attempt for at in range(2)]
 
 
-async def test_writes_in_flight_fail_when_the_stream_breaks() -> None:
-    """A write that was sent may have been done, and is not repeated."""
+async def test_writes_in_flight_are_sent_again_when_the_stream_breaks() -> None:
+    """The server is done with the older session before it opens the next one, so a repeated write does no harm."""
     held = HeldDisk()
     held.held = {WRITE}
     async with server_of(held) as server:
@@ -206,16 +208,17 @@ async def test_writes_in_flight_fail_when_the_stream_breaks() -> None:
         write = asyncio.create_task(disk.write(0, b"abc"))
         await held.begun()
         server.streams.opened[0].cut()
-        with pytest.raises(Unavailable, match="did not do Session: the wire was cut"):
-            await write
+        await until(lambda: len(server.streams.opened) == 2)
+        assert not write.done()
         held.let_go()
-        await disk.write(0, b"xyz")
+        await write
 
-        assert b"xyz" == await disk.read(0, 3)
+        assert b"abc" == await disk.read(0, 3)
+        assert 1 == disk.state().reconnects
 
 
-async def test_writes_not_yet_sent_wait_for_the_next_session() -> None:
-    """Of more writes than fit, those that were not sent when the stream broke are done in the next session."""
+async def test_of_more_writes_than_fit_all_are_done_in_the_next_session() -> None:
+    """Those that were sent when the stream broke are sent again, and those that waited follow."""
     held = HeldDisk()
     held.held = {WRITE}
     async with server_of(held, Limits(requests=2)) as server:
@@ -224,11 +227,11 @@ async def test_writes_not_yet_sent_wait_for_the_next_session() -> None:
         finished = asyncio.create_task(submitted(disk, writes))
         await held.begun(2)
         server.streams.opened[0].cut()
-        await until(lambda: len(held.batches) == 1)
         held.let_go()
         await finished
 
-        assert [True] * 2 + [False] * 3 == [isinstance(request.error, Unavailable) for request in writes]
+        assert [None] * 5 == [request.error for request in writes]
+        assert b"xxxxx" == await disk.read(0, 5)
 
 
 async def test_a_new_session_waits_for_the_requests_of_the_one_before() -> None:
@@ -240,15 +243,13 @@ async def test_a_new_session_waits_for_the_requests_of_the_one_before() -> None:
         write = asyncio.create_task(disk.write(0, b"abc"))
         await held.begun()
         server.streams.opened[0].cut()
-        with pytest.raises(Unavailable):
-            await write
-        read = asyncio.create_task(disk.read(0, 3))
         await until(lambda: len(server.streams.opened) == 2)
         await turns(50)
         assert [] == server.streams.opened[1].peer.messages
         held.let_go()
+        await write
 
-        assert b"abc" == await read
+        assert b"abc" == await disk.read(0, 3)
 
 
 async def test_a_server_that_is_away_is_waited_for() -> None:
@@ -376,69 +377,152 @@ async def test_another_disk_after_a_break_ends_this_one() -> None:
                 await disk.read(0, 512)
 
 
-async def test_another_instance_with_unflushed_writes_ends_the_disk() -> None:
-    """A server that may have lost acknowledged writes is noticed when the session is opened again, also by a read."""
-    memory = MemoryDisk(SIZE)
-    async with server_of(memory) as server:
+class Forgetful(MemoryDisk):
+    """Loses what it was not asked to flush, and says so by its instance, when the test wants it to."""
+
+    def __init__(self) -> None:
+        super().__init__(SIZE)
+        self.said: list[int] = []
+        """The operations that were asked for, in their order."""
+
+    def submit(self, requests: list[Request], done: Done) -> list[Request]:
+        self.said += [request.operation for request in requests]
+        return super().submit(requests, done)
+
+    async def lose(self, *ranges: tuple[int, int]) -> None:
+        for offset, length in ranges:
+            await super().zero(offset, length)
+        self._instance += "+"
+        self._info = self._describe()
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_what_another_instance_lost_is_sent_again_before_anything_else(cut: bool) -> None:
+    """Whether the stream broke or not: a read sees what was acknowledged, and a flush makes it durable."""
+    disk_there = Forgetful()
+    async with server_of(disk_there) as server:
         disk = await remote(server)
         await disk.write(0, b"abc")
-        memory._instance = "another"
-        memory._info = memory._describe()
+        await disk.write(1, b"x")
+        await disk.zero(4, 4)
+        await disk_there.lose((0, 8))
+        disk_there.said.clear()
+        if cut:
+            server.streams.opened[0].cut()
+
+        assert b"axc\0" == await disk.read(0, 4)
+        *changes, flush, read = disk_there.said[disk_there.said.index(WRITE) :]
+        assert ({WRITE, ZERO}, FLUSH, READ) == (set(changes), flush, read)
+        assert 0 == disk.state().unflushed_requests
+
+
+async def test_a_record_is_kept_until_a_flush_of_the_same_instance_is_answered() -> None:
+    """What was acknowledged counts as unflushed, and no longer once it is flushed; FUA writes alone are not kept."""
+    async with server_of() as server:
+        disk = await remote(server)
+        await disk.write(0, b"durable", fua=True)
+        assert (0, 0) == (disk.state().unflushed_requests, disk.state().unflushed_bytes)
+        await disk.write(0, b"abc")
+        await disk.write(1, b"durable", fua=True)
+        await disk.trim(512, 512)
+        assert (3, 10) == (disk.state().unflushed_requests, disk.state().unflushed_bytes)
+        await disk.flush()
+        assert (0, 0) == (disk.state().unflushed_requests, disk.state().unflushed_bytes)
+
+
+async def test_a_long_record_is_flushed_without_being_asked_to() -> None:
+    """The memory that unflushed writes take is bounded."""
+    async with server_of(HeldDisk(1 << 27)) as server:
+        disk = await RemoteDisk.open(server.streams, "", terms=Terms(unflushed_limit=LEAST_UNFLUSHED))
+        most = 0
+        for at in range(48):
+            await disk.write(at << 20, bytes(1 << 20))
+            most = max(most, disk.state().unflushed_bytes)
+        await disk.close()
+
+    assert LEAST_UNFLUSHED // 2 <= most <= LEAST_UNFLUSHED
+
+
+async def test_writes_wait_when_the_record_is_full_and_reads_do_not() -> None:
+    """A server that is slow to flush slows its writers."""
+    held = HeldDisk(1 << 27)
+    held.held = {FLUSH}
+    async with server_of(held) as server:
+        disk = await RemoteDisk.open(server.streams, "", terms=Terms(unflushed_limit=LEAST_UNFLUSHED))
+        writes = [Request(WRITE, 0, at << 20, 1 << 20, data=bytes(1 << 20)) for at in range(40)]
+        finished = asyncio.create_task(submitted(disk, writes))
+        await held.begun()
+        assert bytes(512) == await disk.read(0, 512)
+        assert not finished.done()
+        assert disk.state().unflushed_bytes <= LEAST_UNFLUSHED
+        held.let_go()
+        await finished
+        assert [None] * 40 == [write.error for write in writes]
+        await disk.close()
+
+
+async def test_changes_that_overlap_are_done_one_after_the_other() -> None:
+    """A write that overlaps one that is not answered waits for it; others do not."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        disk = await remote(server)
+        first = asyncio.create_task(disk.write(0, b"first"))
+        second = asyncio.create_task(disk.write(3, b"second"))
+        await held.begun()
+        await turns(50)
+        assert 1 == len(held.batches)
+        held.let_go()
+        await first
+        await second
+
+        assert b"firsecond" == await disk.read(0, 9)
+
+
+async def test_a_patient_client_waits_for_space() -> None:
+    """A full store is waited out, and shows in the state; an impatient client hears of it."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        disk = await RemoteDisk.open(server.streams, "", terms=Terms(patient=True))
+        write = asyncio.create_task(disk.write(0, b"abc"))
+        await held.begun()
+        held.let_go(OutOfSpace("the store is full"))
+        await until(lambda: disk.state().condition == "waiting")
+        assert "the store is full" in disk.state().cause
+        await write
+        assert "connected" == disk.state().condition
+        assert b"abc" == await disk.read(0, 3)
+        await disk.close()
+
+
+async def test_a_person_can_accept_another_disk() -> None:
+    """A server that came back with another disk fails every request, until somebody takes it as it is."""
+    async with server_of() as server, server_of() as other:
+        disk = await RemoteDisk.open(server.streams, "", terms=Terms(patient=True))
+        await disk.write(0, b"abc")
         server.streams.opened[0].cut()
-        with pytest.raises(Fenced, match="may have lost writes"):
+        server.streams.serve = other.streams.serve
+        with pytest.raises(Fenced, match="another disk"):
             await disk.read(0, 512)
+        assert "failed" == disk.state().condition
+        disk.accept()
+
+        assert bytes(512) == await disk.read(0, 512)
+        assert ("connected", 0) == (disk.state().condition, disk.state().unflushed_requests)
+        await disk.close()
+
+
+async def test_a_disk_that_must_be_another_one_fails_every_request() -> None:
+    """A gateway that takes over never serves other bytes than the gateway before it."""
+    async with server_of() as server:
+        disk = await RemoteDisk.open(server.streams, "", terms=Terms(patient=True, identity="somebody else's"))
+        assert (SIZE, "failed") == (disk.info().size, disk.state().condition)
         with pytest.raises(Fenced):
-            await disk.flush()
-
-
-@pytest.mark.parametrize("flushed", [True, False])
-async def test_another_instance_inside_a_session_is_compared(flushed: bool) -> None:
-    """A flush that another instance answers than the writes before it raises Fenced, if there is something to lose."""
-    memory = MemoryDisk(SIZE)
-    async with server_of(memory) as server:
-        disk = await remote(server)
-        await disk.write(0, b"abc")
-        if flushed:
-            await disk.flush()
-        memory._instance = "another"
-        memory._info = memory._describe()
-        if flushed:
-            await disk.flush()
-            await disk.write(0, b"abc")
-            assert "another" == disk.info().instance
-        else:
-            with pytest.raises(Fenced):
-                await disk.flush()
-
-
-async def test_a_read_of_another_instance_is_not_believed() -> None:
-    """Once the server says that it may have lost writes, its bytes are not handed out as those that were written."""
-    memory = MemoryDisk(SIZE)
-    async with server_of(memory) as server:
-        disk = await remote(server)
-        await disk.write(0, b"abc")
-        memory._instance = "another"
-        memory._info = memory._describe()
-        with pytest.raises(Fenced, match="may have lost writes"):
-            await disk.read(0, 3)
-        with pytest.raises(Fenced):
-            await disk.flush()
-
-
-async def test_a_submitted_write_of_another_instance_fails() -> None:
-    """The batch way compares instances too."""
-    memory = MemoryDisk(SIZE)
-    async with server_of(memory) as server:
-        disk = await remote(server)
-        await submitted(disk, [Request(WRITE, 0, 0, 3, data=b"abc")])
-        memory._instance = "another"
-        memory._info = memory._describe()
-        late = Request(WRITE, 0, 0, 3, data=b"xyz")
-        await submitted(disk, [late])
-
-        assert isinstance(late.error, Fenced)
-        with pytest.raises(Fenced):
-            await disk.read(0, 3)
+            await disk.read(0, 512)
+        disk.accept()
+        assert bytes(512) == await disk.read(0, 512)
+        await disk.close()
 
 
 async def test_a_disk_that_is_deleted_ends_its_sessions() -> None:

@@ -10,8 +10,9 @@ from tests.support.session import SIZE, HeldDisk, Server, server_of, turns, unti
 from g2disk.disk.disk import Done
 from g2disk.errors import Corrupt, DiskError, Fenced
 from g2disk.remote.pb import disk_pb2
+from g2disk.remote.record import Record
 from g2disk.remote.session_codec import ReplyDecoder, RequestHead
-from g2disk.remote.session_flight import Bounds, Flight, Submission
+from g2disk.remote.session_flight import Bounds, Entry, Flight, Submission
 from g2disk.remote.stream import Status
 from g2disk.request import EXTENTS, FLUSH, READ, WRITE, Request
 
@@ -20,9 +21,10 @@ HEAD = RequestHead(b"0123456789abcdef", 1, "d", "i")
 
 def flight_with(requests: list[Request], done: Done) -> Flight:
     """A session with these requests in flight, the first with the largest id."""
-    flight = Flight()
+    flight = Flight(Record(1 << 30, None))
     flight.begin(HEAD, Bounds(len(requests), 1 << 20, 1 << 20), ReplyDecoder())
-    flight.add(requests, Submission(done, 0.0))
+    submission = Submission(done, 0.0)
+    flight.waiting += [Entry(request, submission) for request in requests]
     assert flight.next_message() is not None
     return flight
 

@@ -319,8 +319,8 @@ class RemoteDisk(Disk):
         )
 
     def _seen(self, error: DiskError) -> DiskError:
-        """Note an error of the server: `Fenced` ends this disk."""
-        return self._end(str(error)) if isinstance(error, Fenced) else error
+        """Note an error of the server: `Fenced` ends this disk.  What a session reports was noted before."""
+        return self._end(str(error)) if isinstance(error, Fenced) and self._session is None else error
 
     def _end(self, reason: str) -> Fenced:
         if self._ended is None:

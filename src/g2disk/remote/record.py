@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Protocol, TypeAlias
 
 from g2disk.errors import DiskError
-from g2disk.request import FAST, FUA, WRITE, Request
+from g2disk.request import FUA, WRITE, Request
 
 log = logging.getLogger(__name__)
 
@@ -156,11 +156,11 @@ class Record:
             self._keeper.covered(count)
 
     def again(self) -> list[Request]:
-        """The changes as requests to be sent again, the oldest first."""
+        """The changes as requests, the oldest first."""
         return [
-            Request(operation, flags & ~(FUA | FAST), offset, length, data=memoryview(data)[at : at + length])
+            Request(operation, flags, offset, length, data=memoryview(data)[at : at + length])
             if operation == WRITE
-            else Request(operation, flags & ~(FUA | FAST), offset, length)
+            else Request(operation, flags, offset, length)
             for operation, flags, offset, length, data, at in self._changes
         ]
 

@@ -177,8 +177,8 @@ class Session:
     def accept(self) -> None:
         """A person takes the disk as it is at the server now: the record is given up, and the identity forgotten."""
         self._abort()
-        self._settle_inheritance("")
         self._record.clear()
+        self._settle_inheritance("")
         self._head = RequestHead(self._head.client, self._head.attempt, self._head.disk)
         self._condition.waiting(Unavailable("the disk was accepted as it is; no session is open yet"))
         if self._patient:
@@ -255,6 +255,8 @@ class Session:
         if self._stream is not None:
             while (parts := self._flight.next_message()) is not None:
                 self._stream.send(parts)
+            if self._flight.held and len(self._record) and self._replay is None and self._flush():
+                self._send()
 
     def _answered(self, instance: str, entries: list[Entry]) -> None:
         """These were answered by the instance that the record is of."""
@@ -308,11 +310,13 @@ class Session:
         else:
             self._send()
 
-    def _flush(self) -> None:
-        """Flush without being asked to: the record is getting long."""
-        if self._own_flush is None and self._flush_later is None:
-            self._own_flush = Entry(Request(FLUSH, 0, 0, 0), Submission(self._flushed, _FOR_EVER))
-            self._flight.waiting.appendleft(self._own_flush)
+    def _flush(self) -> bool:
+        """Flush without being asked to, as the record is getting long; whether that is news."""
+        if self._own_flush is not None or self._flush_later is not None:
+            return False
+        self._own_flush = Entry(Request(FLUSH, 0, 0, 0), Submission(self._flushed, _FOR_EVER))
+        self._flight.waiting.appendleft(self._own_flush)
+        return True
 
     def _flushed(self, requests: list[Request]) -> None:
         self._own_flush = None
@@ -322,7 +326,7 @@ class Session:
 
     def _flush_again(self) -> None:
         self._flush_later = None
-        if self._record.wants_flush and self._stream is not None:
+        if len(self._record) and self._stream is not None:
             self._flush()
             self._send()
 

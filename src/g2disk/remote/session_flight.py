@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from g2disk.disk.disk import Done
 from g2disk.errors import Corrupt, DiskError, Fenced, Internal, kind_named, kind_of_errno
 from g2disk.remote.extents import extents_of
+from g2disk.remote.ordering import CHANGES
 from g2disk.remote.pb import disk_pb2
-from g2disk.remote.record import Change, Record
+from g2disk.remote.record import CHANGE_COST, Change, Record
 from g2disk.remote.session_codec import (
     Data,
     ReplyDecoder,
@@ -102,7 +103,7 @@ class Flight:
         self.waiting: deque[Entry] = deque()
         """To be sent, in this order."""
         self.held: deque[Entry] = deque()
-        """Writes that wait until the record has room for them."""
+        """Changes that wait until the record has room for them."""
         self.replaying: deque[Entry] | None = None
         """The record's, which go before all others; None where it need not be sent again."""
         self._record = record
@@ -152,8 +153,9 @@ class Flight:
         """The next message with requests that wait, in their order, as parts; None where none fits.  None of them is
         larger than the bounds.
         """
-        room = self._record.room - self._writing
-        if self.held and self.held[0].request.length <= room:
+        # Something larger than the whole record goes alone.
+        room = self._record.room - self._writing if len(self._record) or self._writing else self._bounds.data
+        if self.held and _kept(self.held[0].request) <= room:
             self.waiting.extendleft(reversed(self.held))
             self.held.clear()
         if self.replaying is not None:  # what is in the record has its room already
@@ -163,29 +165,23 @@ class Flight:
         return self._encoded(entries) if entries else None
 
     def _take_fitting(self, waiting: deque[Entry], room: int) -> list[Entry]:
-        """Those that go into the next message, of at most `room` bytes of writes; longer ones are held."""
+        """Those that go into the next message, of changes as many as the record has `room` for; others are held."""
         entries: list[Entry] = []
         bounds, free = self._bounds, len(self._free)
         size, most = len(self._prefix) + _MARGIN, min(bounds.message, CUT)
         data = self._bytes
         while waiting and len(entries) < free:
             request = waiting[0].request
-            more = _ROW
-            if request.operation <= WRITE:
-                length = request.length
-                if data and data + length > bounds.data:
-                    break
-                if request.operation == WRITE:
-                    if length > room:
-                        self.held.append(waiting.popleft())
-                        continue
-                    more += length
-                    if size + more > most and entries:
-                        break
-                    room -= length
-                data += length
-            elif size + more > most:
+            kept = _kept(request)
+            if kept and kept > room:
+                self.held.append(waiting.popleft())
+                continue
+            asked = request.length if request.operation <= WRITE else 0
+            more = _ROW + (asked if request.operation == WRITE else 0)
+            if (data and data + asked > bounds.data) or (size + more > most and entries):
                 break
+            room -= kept
+            data += asked
             size += more
             entries.append(waiting.popleft())
         self._bytes = data
@@ -204,7 +200,7 @@ class Flight:
                 entry.mark = self._record.mark()
         message.data = b"".join(payload)
         self._writing += at
-        ids = self._free[-len(entries) :]
+        ids = self._free[: -len(entries) - 1 : -1]
         del self._free[-len(entries) :]
         self._in_flight.update(zip(ids, entries, strict=True))
         requests = [entry.request for entry in entries]
@@ -311,6 +307,13 @@ class Flight:
         except KeyError:
             raise Corrupt(f"a reply to request {number} came, which is not in flight; the server is broken") from None
         return entry
+
+
+def _kept(request: Request) -> int:
+    """Bytes that the record keeps of it."""
+    if request.operation == WRITE:
+        return request.length + CHANGE_COST
+    return CHANGE_COST if request.operation in CHANGES else 0
 
 
 def take_overdue(entries: deque[Entry], now: float) -> list[Entry]:

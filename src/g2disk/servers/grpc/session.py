@@ -62,6 +62,9 @@ class ServerSession:
         self._bytes = 0
         self._tasks = 0
         self._answered: list[Request] = []
+        """Done, and to be answered in this iteration of the event loop."""
+        self._prefix = b""
+        """What their replies begin with."""
         self._last: Status | None = None
         """How to end the stream when nothing is in flight any more; None while the session goes on."""
         self._draining = False
@@ -234,7 +237,19 @@ class ServerSession:
         self._done([request])
 
     def _done(self, requests: list[Request]) -> None:
-        """Answer these requests, with all others that are done in this iteration of the event loop."""
+        """Answer these requests, with all others that are done in this iteration of the event loop.
+
+        They are answered with the instance that the disk has now: it may change until they are sent, and they would be
+        taken for changes that the next one still has.
+        """
+        try:
+            prefix = self._served.prefix()
+        except DiskError as error:
+            self._end(status_of(error))
+            prefix = self._prefix
+        if self._answered and prefix != self._prefix:
+            self._answer()
+        self._prefix = prefix
         if not self._answered:
             self._loop.call_soon(self._answer)
         self._answered += requests
@@ -244,25 +259,20 @@ class ServerSession:
         if self._mute:
             self._settle(requests)
         elif any(type(request.error) is NotFound for request in requests):
-            self._spawn(self._answer_checked(requests))
-        else:
-            self._reply(requests)
+            self._spawn(self._answer_checked(self._prefix, requests))
+        elif requests:
+            self._reply(self._prefix, requests)
 
-    async def _answer_checked(self, requests: list[Request]) -> None:
+    async def _answer_checked(self, prefix: bytes, requests: list[Request]) -> None:
         """Answer, unless the disk is no longer what it was."""
         await self._check_disk()
-        self._reply(requests)
+        self._reply(prefix, requests)
 
-    def _reply(self, requests: list[Request]) -> None:
+    def _reply(self, prefix: bytes, requests: list[Request]) -> None:
         if not self._mute:
-            try:
-                prefix = self._served.prefix()
-            except DiskError as error:
-                self._end(status_of(error))
-            else:
-                self._tell(prefix)
-                for parts in replies_to(prefix, requests, self._most):
-                    self._stream.send(parts)
+            self._tell(prefix)
+            for parts in replies_to(prefix, requests, self._most):
+                self._stream.send(parts)
         self._settle(requests)
 
     def _tell(self, prefix: bytes) -> None:
