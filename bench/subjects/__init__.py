@@ -6,12 +6,13 @@ To add one, write a class like those of `ours` and `others`, and name it in `SUB
 from __future__ import annotations
 
 from bench.subjects.others import NbdkitFile, NbdkitMemory, NbdkitPython, NbdServer, QemuNbd
-from bench.subjects.ours import G2diskDirect, G2diskNbd, G2diskPlugin, UnaryPlugin
+from bench.subjects.ours import G2diskDirect, G2diskNbd, G2diskNoRecord, G2diskPlugin, UnaryPlugin
 from bench.subjects.scale import Crowded, Huge, ManyDisks, Small
 from bench.subjects.subject import Subject
 
 SUBJECTS: tuple[type[Subject], ...] = (
     G2diskNbd,
+    G2diskNoRecord,
     G2diskDirect,
     G2diskPlugin,
     UnaryPlugin,

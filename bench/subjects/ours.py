@@ -17,6 +17,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]+")
 G2DISK = str(Path(sys.executable).with_name("g2disk"))
 _SOURCE = Path(g2disk.__file__).parents[1]
 _PACKAGES = sysconfig.get_path("purelib")
+_NO_RECORD = str(Path(__file__).with_name("no_record.py"))
 _UNARY_PLUGIN = str(Path(__file__).with_name("unary_plugin.py"))
 
 
@@ -46,6 +47,20 @@ class G2diskNbd(G2disk):
         """See `Subject.start`."""
         endpoint = self.target_server(directory, size)
         command = [G2DISK, "nbd", "--endpoint", endpoint, "--listen", f"unix:{self.socket(directory)}"]
+        return self.reached(self.run("nbd", command, directory, python_path(self._source)), directory, size)
+
+
+class G2diskNoRecord(G2diskNbd):
+    """The same without the record of unflushed changes, for what that costs."""
+
+    name = "g2disk-no-record"
+    title = "g2disk NBD server over gRPC, without its record"
+
+    def start(self, directory: Path, size: int) -> Target:
+        """See `Subject.start`."""
+        endpoint = self.target_server(directory, size)
+        command = [sys.executable, _NO_RECORD, "nbd", "--endpoint", endpoint]
+        command += ["--listen", f"unix:{self.socket(directory)}"]
         return self.reached(self.run("nbd", command, directory, python_path(self._source)), directory, size)
 
 

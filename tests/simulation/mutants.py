@@ -68,9 +68,9 @@ MUTANTS = [
     Mutant(
         "FUA writes are never recorded",
         _RECORD,
-        "        if not self._changes:\n            if all(",
+        "        if not self._count:\n            if all(",
         "        if all(request.flags & FUA for request in requests):\n            return\n"
-        "        if not self._changes:\n            if all(",
+        "        if not self._count:\n            if all(",
     ),
     Mutant(
         "a flush of any instance empties the record",
@@ -128,8 +128,8 @@ MUTANTS = [
     Mutant(
         "changes that overlap are not ordered",
         _ORDERING,
-        "if page in pages and any(each.offset < end and start < each.offset + each.length for each in pages[page]):",
-        "if start > end:",
+        "if any(_overlap(each, request) for page in pages for each in self._at(page)):",
+        "if first > last:",
     ),
     Mutant("attempts begin anew with each process", _SESSION, "terms.generation << 32", "0"),
     Mutant("an inherited record is not replayed", _SESSION, "return left.changes", "return ()"),

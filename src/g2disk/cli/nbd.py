@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 import uvloop
 
 from g2disk.allocator import keep_freed_memory
-from g2disk.cli.options import DEFAULT_ENDPOINT, DEFAULT_TIMEOUT, Endpoint, Timeout
+from g2disk.cli.options import DEFAULT_ENDPOINT, Endpoint
 from g2disk.cli.serving import DRAIN_SECONDS, STOPPING, allow_many_files, log_to_standard_error, stop_signal
 from g2disk.servers.gateway import Gateway
 from g2disk.servers.nbd.server import NbdServer, nbd_uri
@@ -33,7 +34,10 @@ def nbd(
         ),
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Take no writes.")] = False,
-    timeout: Timeout = DEFAULT_TIMEOUT,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="How long a request waits for a server that is away; 0: for ever."),
+    ] = 0.0,
     endpoint: Endpoint = DEFAULT_ENDPOINT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
@@ -41,7 +45,7 @@ def nbd(
     log_to_standard_error(verbose)
     allow_many_files()
     keep_freed_memory()
-    uvloop.run(_serve(endpoint, timeout, names or [], read_only, listen or [DEFAULT_LISTEN]))
+    uvloop.run(_serve(endpoint, timeout or math.inf, names or [], read_only, listen or [DEFAULT_LISTEN]))
 
 
 async def _serve(endpoint: str, timeout: float, names: list[str], read_only: bool, listen: list[str]) -> None:

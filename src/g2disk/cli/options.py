@@ -15,7 +15,7 @@ Endpoint = Annotated[
         "-e",
         envvar="G2DISK_ENDPOINT",
         metavar="HOST:PORT|unix:PATH",
-        help="The target server.",
+        help="The target server; or several ways to it, with commas, tried in this order.",
     ),
 ]
 """Defaults to `DEFAULT_ENDPOINT`."""

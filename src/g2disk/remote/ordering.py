@@ -9,8 +9,8 @@ waits for it.  Pure.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Generic, Protocol, TypeVar, cast
 
 from g2disk.request import TRIM, WRITE, ZERO, Request
 
@@ -35,7 +35,8 @@ class Ordering(Generic[Entry]):
     """The changes that were let go and are not answered yet, and those that wait for them."""
 
     def __init__(self) -> None:
-        self._pages: dict[int, list[Request]] = {}
+        self._pages: dict[int, Request | list[Request]] = {}
+        """What touches a page: as a rule one."""
         self._wide: list[Request] = []
         self.waiting: deque[Entry] = deque()
         """In the order in which they came; none overtakes another."""
@@ -57,7 +58,7 @@ class Ordering(Generic[Entry]):
         """These were answered, or given up for good; returns those that may go now."""
         for entry in entries:
             request = entry.request
-            if request.operation in CHANGES:
+            if request.operation in CHANGES and request.length:
                 self._leave(request)
         free: list[Entry] = []
         while self.waiting and self._enter(self.waiting[0].request):
@@ -66,44 +67,45 @@ class Ordering(Generic[Entry]):
 
     def _enter(self, request: Request) -> bool:
         """Whether it overlaps nothing that was let go; it is let go then."""
-        start, end = request.offset, request.offset + request.length
-        if start == end:
+        start, length = request.offset, request.length
+        if not length:
             return True
-        for wide in self._wide:
-            if wide.offset < end and start < wide.offset + wide.length:
-                return False
-        pages, first, last = self._pages, start >> _PAGE, end - 1 >> _PAGE
+        first, last = start >> _PAGE, start + length - 1 >> _PAGE
+        if first == last and not self._wide and self._pages.setdefault(first, request) is request:
+            return True
+        if any(_overlap(wide, request) for wide in self._wide):
+            return False
         if last - first >= _MOST_PAGES:
             return self._enter_wide(request)
-        for page in range(first, last + 1):
-            if page in pages and any(each.offset < end and start < each.offset + each.length for each in pages[page]):
-                return False
-        for page in range(first, last + 1):
-            if page in pages:
-                pages[page].append(request)
-            else:
-                pages[page] = [request]
+        pages = range(first, last + 1)
+        if any(_overlap(each, request) for page in pages for each in self._at(page)):
+            return False
+        for page in pages:
+            there = self._at(page)
+            self._pages[page] = [*there, request] if there else request
         return True
 
     def _enter_wide(self, request: Request) -> bool:
-        start, end = request.offset, request.offset + request.length
-        for requests in self._pages.values():
-            for each in requests:
-                if each.offset < end and start < each.offset + each.length:
-                    return False
+        if any(_overlap(each, request) for page in self._pages for each in self._at(page)):
+            return False
         self._wide.append(request)
         return True
 
     def _leave(self, request: Request) -> None:
-        if not request.length:
-            return
-        first, last = request.offset >> _PAGE, request.offset + request.length - 1 >> _PAGE
+        start = request.offset
+        first, last = start >> _PAGE, start + request.length - 1 >> _PAGE
         if last - first >= _MOST_PAGES:
             self._wide.remove(request)
             return
         for page in range(first, last + 1):
-            there = self._pages[page]
-            if len(there) == 1:
-                del self._pages[page]
-            else:
-                there.remove(request)
+            there = self._pages.pop(page)
+            if there is not request:
+                self._pages[page] = [each for each in cast(list[Request], there) if each is not request]
+
+    def _at(self, page: int) -> Sequence[Request]:
+        there = self._pages.get(page, ())
+        return (there,) if isinstance(there, Request) else there
+
+
+def _overlap(one: Request, other: Request) -> bool:
+    return one.offset < other.offset + other.length and other.offset < one.offset + one.length

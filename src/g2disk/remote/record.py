@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from g2disk.errors import DiskError
@@ -83,12 +82,15 @@ class Record:
         """Of data, and some for each change."""
         self._limit = limit
         self._keeper = keeper
-        self._changes: deque[Change] = deque()
+        self._batches: deque[tuple[Sequence[Change], int]] = deque()
+        """What was answered together, and its bytes."""
+        self._count = 0
+        """Changes in all of them."""
         self._dropped = 0
         """Changes that were in the record before and are durable."""
 
     def __len__(self) -> int:
-        return len(self._changes)
+        return self._count
 
     @property
     def room(self) -> int:
@@ -98,7 +100,7 @@ class Record:
     @property
     def data_bytes(self) -> int:
         """Of data alone."""
-        return self.bytes - CHANGE_COST * len(self._changes)
+        return self.bytes - CHANGE_COST * self._count
 
     @property
     def wants_flush(self) -> bool:
@@ -111,22 +113,24 @@ class Record:
 
     def doubts(self, instance: str) -> bool:
         """Whether a server that says this instance in a new session may have: an unknown one may be any."""
-        return bool(self._changes) and (instance != self.instance or not instance)
+        return self._count > 0 and (instance != self.instance or not instance)
 
-    def acknowledged(self, instance: str, requests: Sequence[Request], changes: Iterable[Change]) -> None:
+    def acknowledged(self, instance: str, requests: Sequence[Request], changes: Sequence[Change]) -> None:
         """These were answered: `requests` as they were made, and `changes` the same with data that stays.
 
         What was durable when it was answered is kept, too, where something older is there: sent again, that would
         land on it.
         """
-        if not self._changes:
+        if not self._count:
             if all(request.flags & FUA for request in requests):
                 return
             self.instance = instance
         elif not self.instance:
             self.instance = instance
-        self._changes.extend(changes)
-        self.bytes += _cost(requests)
+        size = _cost(requests)
+        self._batches.append((changes, size))
+        self._count += len(changes)
+        self.bytes += size
         if self._keeper is not None:
             try:
                 self._keeper.acknowledged(instance, requests)
@@ -137,21 +141,20 @@ class Record:
 
     def mark(self) -> int:
         """To be taken when a flush is sent, and given to `flushed`."""
-        return self._dropped + len(self._changes)
+        return self._dropped + self._count
 
     def flushed(self, mark: int) -> None:
         """A flush was answered by the record's instance: what was there when it was sent is durable."""
         count = mark - self._dropped
         if count <= 0:
             return
-        for _, _, _, length, data, _ in islice(self._changes, count):
-            self.bytes -= CHANGE_COST + (length if data else 0)
-        if count == len(self._changes):
-            self._changes.clear()
-        else:
-            for _ in range(count):
-                self._changes.popleft()
-        self._dropped += count
+        self._dropped = mark
+        self._count -= count
+        left = count
+        while left:  # a mark never parts what was answered together
+            changes, size = self._batches.popleft()
+            left -= len(changes)
+            self.bytes -= size
         if self._keeper is not None:
             self._keeper.covered(count)
 
@@ -161,7 +164,8 @@ class Record:
             Request(operation, flags, offset, length, data=memoryview(data)[at : at + length])
             if operation == WRITE
             else Request(operation, flags, offset, length)
-            for operation, flags, offset, length, data, at in self._changes
+            for changes, _ in self._batches
+            for operation, flags, offset, length, data, at in changes
         ]
 
     def clear(self) -> None:

@@ -268,9 +268,10 @@ class Session:
             if self._flushes:
                 self._keep(instance, changes)
             self._flight.waiting += self._ordering.finished(changes)
-        for entry in entries:
-            if entry.request.operation == FLUSH and entry.request.error is None:
-                self._record.flushed(entry.mark)
+        if len(changes) < len(entries):
+            for entry in entries:
+                if entry.request.operation == FLUSH and entry.request.error is None:
+                    self._record.flushed(entry.mark)
         self._owner.heard(instance)
         if not self._parking:
             self._condition.connected()

@@ -79,21 +79,20 @@ class Entry:
         self.submission = submission
         self.given_up = False
         """It was reported as failed, and its reply may still come."""
-        self.message = _NONE
-        """That it was sent in last."""
-        self.at = 0
-        """Where its data begins in the message's."""
-        self.mark = 0
+        # Set when it is sent, since most never need them:
+        self.message: Message
+        """Of a write: that it was sent in last."""
+        self.at: int
+        """Of a write: where its data begins in the message's."""
+        self.mark: int
         """Of a flush: see `Record.mark`."""
 
     def change(self) -> Change:
         """What the record keeps of it."""
         request = self.request
-        data = self.message.data if request.operation == WRITE else b""
-        return request.operation, request.flags, request.offset, request.length, data, self.at
-
-
-_NONE = Message()
+        if request.operation == WRITE:
+            return WRITE, request.flags, request.offset, request.length, self.message.data, self.at
+        return request.operation, request.flags, request.offset, request.length, b"", 0
 
 
 class Flight:
@@ -172,12 +171,17 @@ class Flight:
         data = self._bytes
         while waiting and len(entries) < free:
             request = waiting[0].request
-            kept = _kept(request)
+            operation, length = request.operation, request.length
+            kept, asked, more = 0, 0, _ROW
+            if operation == READ:
+                asked = length
+            elif operation == WRITE:
+                kept, asked, more = length + CHANGE_COST, length, length + _ROW
+            elif operation in CHANGES:
+                kept = CHANGE_COST
             if kept and kept > room:
                 self.held.append(waiting.popleft())
                 continue
-            asked = request.length if request.operation <= WRITE else 0
-            more = _ROW + (asked if request.operation == WRITE else 0)
             if (data and data + asked > bounds.data) or (size + more > most and entries):
                 break
             room -= kept
