@@ -98,6 +98,10 @@ EXAMPLES = {
     "detach": ["g2disk detach vm1", "g2disk detach /dev/nbd3"],
     "status": ["g2disk status"],
     "accept": ["g2disk accept vm1"],
+    "torture": [
+        "g2disk torture file:store --rounds 20",
+        "g2disk torture localhost:8080 --disk scratch --yes --rounds 20 --json",
+    ],
 }
 
 
