@@ -211,11 +211,14 @@ class Daemon:
         """Give the kernel a new socket whenever it has lost one, beginning with the one of the daemon before."""
         while True:
             if lost is not None:
+                reconnects = self._gateway.state().reconnects
                 await lost.wait()
                 if self._detaching:
                     return
                 self._sockets_lost += 1
-                if self._pace.gave_up(self._clock.now()):
+                # Where the server was away, more time would only make the next recovery slower.
+                slow = self._gateway.state().reconnects == reconnects
+                if slow and self._pace.gave_up(self._clock.now()):
                     log.info("= the kernel gave up a socket; it waits %d s for an answer now", self._pace.timeout)
                 await self._let_fail()
             lost = await self._replace()
