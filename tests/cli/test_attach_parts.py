@@ -149,6 +149,18 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         slot.load()
 
 
+def test_a_damaged_attachment_keeps_nobody_from_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is left out, and the log says which it is."""
+    directory = RunDirectory(tmp_path / "run")
+    for disk in ("a", "b"):
+        with directory.new() as slot:
+            slot.save(attachment(disk))
+    (tmp_path / "run" / "1" / "state.json").write_text('{"timeout": null}')
+
+    assert ["b"] == [found.disk for _, found in directory.all()]
+    assert "1/state.json is damaged" in caplog.text
+
+
 def test_a_link_is_no_run_directory(tmp_path: Path) -> None:
     """Who can put a link there could lead us anywhere."""
     (tmp_path / "real").mkdir(mode=0o700)

@@ -62,6 +62,8 @@ def test_the_reference_is_what_the_commands_say(tmp_path: Path) -> None:
         (["detach", "a"], 4, "g2disk status"),
         (["attach", "a", "/dev/null"], 3, "/dev/nbd0"),
         (["attach", "a", "/dev/nbd0", "--fuse", "file"], 3, "not both"),
+        (["attach", "a", "--timeout", "1e30"], 3, "seconds up to"),
+        (["attach", "a", "--timeout", "inf"], 3, "seconds up to"),
         (["import", "/does/not/exist", "a"], 4, "check the path"),
         (["import", "/", "a"], 3, "regular file"),
         (["import", "/dev/null", "a"], 3, "regular file"),

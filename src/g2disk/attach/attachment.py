@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,7 +24,7 @@ from g2disk.attach.serving import serve_slot
 from g2disk.clock import Clock
 from g2disk.disk import DiskInfo
 from g2disk.disk.identity import new_identity
-from g2disk.errors import Busy, Unavailable, Unsupported
+from g2disk.errors import Busy, Corrupt, Unavailable, Unsupported
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT, endpoints_of
 from g2disk.servers.gateway import can_share
@@ -69,8 +70,12 @@ async def attach(wish: Wish, directory: RunDirectory, clock: Clock) -> Attachmen
         return await _attach_by_fuse(wish, wish.file, directory, clock)
     async with _claimed(wish, directory) as (slot, took_over):
         daemon = start([sys.executable, "-m", "g2disk.cli.main", "daemon", slot.path], slot.daemon_log)
-        await _wait_for_daemon(slot, daemon, _TAKEOVER if took_over else _PATIENCE, took_over, clock)
-        return slot.load()
+        try:
+            await _wait_for_daemon(slot, daemon, _TAKEOVER if took_over else _PATIENCE, took_over, clock)
+            return slot.load()
+        except BaseException:
+            await daemon.send(signal.SIGKILL, _ANSWER)
+            raise
 
 
 async def attach_here(wish: Wish, directory: RunDirectory, clock: Clock, ready: Callable[[Attachment], None]) -> Ending:
@@ -114,7 +119,7 @@ async def _claimed(wish: Wish, directory: RunDirectory) -> AsyncIterator[tuple[S
     attachment = _new_attachment(wish, *await _describe(wish))
     with directory.new() as slot:
         async with AsyncExitStack() as undo:
-            undo.push_async_callback(_undo, slot)
+            undo.push_async_callback(_undo, slot, attachment)
             with directory.exclusive():
                 _refuse_twice(attachment, directory)
                 slot.save(attachment)
@@ -122,13 +127,16 @@ async def _claimed(wish: Wish, directory: RunDirectory) -> AsyncIterator[tuple[S
             undo.pop_all()
 
 
-async def _undo(slot: Slot) -> None:
+async def _undo(slot: Slot, attachment: Attachment) -> None:
+    await release(slot, _latest(slot, attachment))
+
+
+def _latest(slot: Slot, attachment: Attachment) -> Attachment:
+    """What the daemon kept last; `attachment`, as it was at first, where that cannot be read."""
     try:
-        attachment = slot.load()
-    except FileNotFoundError:
-        slot.remove()
-    else:
-        await release(slot, attachment)
+        return slot.load()
+    except (FileNotFoundError, Corrupt):
+        return attachment
 
 
 def _may_be_taken_over(attachment: Attachment) -> bool:

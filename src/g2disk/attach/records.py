@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import fcntl
+import logging
 import os
 import shutil
 import stat
@@ -18,6 +19,8 @@ import msgspec
 
 from g2disk.attach.processes import Process
 from g2disk.errors import Busy, Corrupt, Denied, from_os_error
+
+log = logging.getLogger(__name__)
 
 _STATE, _LOCK, _DAEMON_LOCK = "state.json", "lock", "daemon.lock"
 
@@ -151,13 +154,15 @@ class RunDirectory:
         self.path = path
 
     def all(self) -> list[tuple[Path, Attachment]]:
-        """Every attachment and its directory, oldest first."""
+        """Every attachment and its directory, oldest first; the log says which are damaged and so left out."""
         found = []
         for path in sorted(_numbered(self.path), key=lambda path: int(path.name)):
             try:
                 found.append((path, _load(path)))
             except FileNotFoundError:
                 continue
+            except Corrupt as error:  # one that is damaged must not keep anyone from the others
+                log.warning("! %s", error)
         return found
 
     @contextmanager

@@ -12,7 +12,7 @@ import uvloop
 from g2disk.allocator import keep_freed_memory
 from g2disk.attach.attachment import Wish, attach_here
 from g2disk.attach.attachment import attach as attach_disk
-from g2disk.attach.daemon import Ending
+from g2disk.attach.daemon import FOR_EVER, Ending
 from g2disk.attach.records import Attachment, Via, run_directory
 from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
 from g2disk.cli.output import note, print_json, print_line
@@ -74,6 +74,10 @@ def attach(
     """
     if fuse is not None and (device or foreground or record):
         raise Invalid("give --fuse FILE or a device, --foreground and --record, not both")
+    if not 0 <= timeout <= FOR_EVER:  # nor what is not a number
+        raise Invalid(
+            f"--timeout {timeout:g} is not a number of seconds up to {FOR_EVER}; leave it out to wait for ever"
+        )
     wish = Wish(endpoint, name, device, fuse, connections, read_only, timeout, via, record)
     directory = run_directory(os.environ)
     if foreground:
