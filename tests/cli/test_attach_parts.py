@@ -12,6 +12,7 @@ import pytest
 
 from g2disk.attach.processes import Process, last_error, run, start
 from g2disk.attach.records import Attachment, RunDirectory, Slot
+from g2disk.attach.release import forget
 from g2disk.attach.usage import mounted_at, openers
 from g2disk.errors import Busy, Corrupt, Denied, Unavailable, Unsupported
 from tests.support.processes import wait_until
@@ -213,5 +214,29 @@ def test_an_attachment_is_known_by_both_names_of_its_disk(tmp_path: Path) -> Non
 
 def test_what_is_unflushed_is_remembered_where_the_user_wants_it(tmp_path: Path) -> None:
     """In the slot, or in the directory of --record, one below it for each attachment."""
-    assert tmp_path / "3" / "unflushed" == Slot(tmp_path / "3").unflushed_at("")
-    assert Path("/record/3") == Slot(tmp_path / "3").unflushed_at("/record")
+    slot, plain = Slot(tmp_path / "3"), msgspec.structs.replace(attachment(), client="0f")
+    assert tmp_path / "3" / "unflushed" == slot.unflushed_at(plain)
+    assert Path("/record/g2disk-0f") == slot.unflushed_at(msgspec.structs.replace(plain, record="/record"))
+
+
+def test_forgetting_leaves_what_others_keep(tmp_path: Path) -> None:
+    """The record's own files go, of this attachment only, and the directory stays where a stranger's file is in it."""
+    one, two = (
+        msgspec.structs.replace(attachment(disk), record=str(tmp_path / "record"), client=disk) for disk in "ab"
+    )
+    slots = []
+    for number, each in enumerate((one, two)):
+        with RunDirectory(tmp_path / f"run{number}").new() as slot:
+            slot.save(each)
+            slots.append(slot)
+        slot.unflushed_at(each).mkdir(parents=True)
+        (slot.unflushed_at(each) / "unflushed.0").touch()
+    (slots[1].unflushed_at(two) / "mine").touch()
+
+    forget(slots[0], one)
+    assert [tmp_path / "record" / "g2disk-b"] == list((tmp_path / "record").iterdir())
+    assert (tmp_path / "record" / "g2disk-b" / "unflushed.0").exists()
+    forget(slots[1], two)
+    assert [tmp_path / "record" / "g2disk-b" / "mine"] == list((tmp_path / "record" / "g2disk-b").iterdir())
+    forget(slots[1], two)
+    assert "it said nothing" == last_error(slots[1].daemon_log)

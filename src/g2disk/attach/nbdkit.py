@@ -121,7 +121,7 @@ def _inheritance(slot: Slot) -> list[str]:
     attachment = slot.load()
     if not attachment.served:  # a server of a single disk without a name knows no sessions
         return []
-    kept = f"{'record' if attachment.record else 'marker'}={slot.unflushed_at(attachment.record)}"
+    kept = f"{'record' if attachment.record else 'marker'}={slot.unflushed_at(attachment)}"
     numbers = [f"client={attachment.client}", f"generation={attachment.generation}", kept]
     return numbers + ([f"identity={attachment.identity}"] if attachment.identity else [])
 

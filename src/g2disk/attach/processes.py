@@ -158,7 +158,11 @@ def start(command: Sequence[str | Path], log: Path, environment: Mapping[str, st
 
 def last_error(log: Path) -> str:
     """The last line of a process's log that is worth telling, without the names before it."""
-    return _telling(log.read_text(errors="replace")) or "it said nothing"
+    try:
+        said = log.read_text(errors="replace")
+    except FileNotFoundError:  # removed meanwhile with the attachment
+        said = ""
+    return _telling(said) or "it said nothing"
 
 
 def _telling(output: str) -> str:

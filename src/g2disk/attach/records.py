@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fcntl
 import logging
@@ -117,9 +118,13 @@ class Slot:
         """Where the daemon takes orders."""
         return self.path / "control.sock"
 
-    def unflushed_at(self, record: str) -> Path:
-        """Where the daemon remembers what is unflushed: in the directory that the user named, if any."""
-        return Path(record) / self.path.name if record else self.path / "unflushed"
+    def unflushed_at(self, attachment: Attachment) -> Path:
+        """Where the daemon remembers what is unflushed: in the directory that the user named, if any, which other run
+        directories may share.
+        """
+        if attachment.record:
+            return Path(attachment.record) / f"g2disk-{attachment.client}"
+        return self.path / "unflushed"
 
     @contextmanager
     def for_daemon(self) -> Iterator[None]:
@@ -144,7 +149,8 @@ class Slot:
         """Forget the attachment, its logs too."""
         # The state goes first: what is left behind by a crash in between counts as nothing.
         (self.path / _STATE).unlink(missing_ok=True)
-        shutil.rmtree(self.path)
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile, as the socket of a daemon that ends
+            shutil.rmtree(self.path)
 
 
 class RunDirectory:

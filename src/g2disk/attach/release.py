@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import signal
 
+from g2disk.attach import gateway
 from g2disk.attach.device import Device, remove_link
 from g2disk.attach.netlink import ask_kernel
 from g2disk.attach.records import Attachment, Slot
@@ -17,9 +18,16 @@ _KERNEL = 10.0
 
 
 async def release(slot: Slot, attachment: Attachment) -> None:
-    """Kill the attachment's processes, disconnect its device and forget it; what was not stored is lost.
+    """`cut` the attachment off, and forget it."""
+    await cut(attachment)
+    forget(slot, attachment)
 
-    Whoever uses the device sees errors from now on.  Raises `Unavailable` where the kernel does not let go.
+
+async def cut(attachment: Attachment) -> None:
+    """Kill the attachment's processes and disconnect its device; what was not stored is lost.
+
+    Whoever uses the device sees errors from now on.  It takes no lock: nothing is meant but these processes and the
+    device with this backend identifier.  Raises `Unavailable` where the kernel does not let go.
     """
     processes = [process for process in (attachment.daemon, attachment.gateway) if process is not None]
     for process in processes:
@@ -29,7 +37,8 @@ async def release(slot: Slot, attachment: Attachment) -> None:
     for process in processes:
         if not await process.send(signal.SIGKILL, _KILL):
             raise Unavailable(f"process {process.pid} did not end within {_KILL:g} s of being killed; see `dmesg`")
-    forget(slot, attachment)
+    # It may have connected the device as its last deed.
+    await disconnect(attachment)
 
 
 async def disconnect(attachment: Attachment) -> None:
@@ -42,6 +51,21 @@ async def disconnect(attachment: Attachment) -> None:
 
 def forget(slot: Slot, attachment: Attachment) -> None:
     """Remove all that is kept of an attachment, what was not flushed too."""
+    if attachment.kind == "kernel" and attachment.target:
+        device = Device.named(attachment.target)
+        # Where it was disconnected by hand, the link would sooner or later name somebody else's disk.
+        if device.backend() in ("", attachment.backend):
+            remove_link(attachment.disk, device)
     if attachment.record:
-        shutil.rmtree(slot.unflushed_at(attachment.record), ignore_errors=True)
+        record = slot.unflushed_at(attachment)
+        with contextlib.suppress(OSError):  # what stays there is in nobody's way
+            for file in record.glob("unflushed*"):
+                file.unlink()
+            record.rmdir()
     slot.remove()
+
+
+async def end_gateway(attachment: Attachment) -> None:
+    """End the process that serves a file, or nbdkit, if there is one; it stores what it can."""
+    if attachment.gateway is not None:
+        await attachment.gateway.end(gateway.PATIENCE)

@@ -66,7 +66,7 @@ def _begin(slot: Slot) -> Attachment:
 
 @contextmanager
 def _record(slot: Slot, attachment: Attachment) -> Iterator[RecordFile]:
-    directory = slot.unflushed_at(attachment.record)
+    directory = slot.unflushed_at(attachment)
     directory.mkdir(parents=True, exist_ok=True)
     record = RecordFile.open(directory, keep_data=bool(attachment.record))
     try:
