@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from g2disk.attach.detachment import detach
 from g2disk.attach.processes import Process, last_error, run, start
 from g2disk.attach.records import Attachment, RunDirectory, Slot
 from g2disk.attach.release import forget
 from g2disk.attach.usage import mounted_at, openers
+from g2disk.clock import SystemClock
 from g2disk.errors import Busy, Corrupt, Denied, Unavailable, Unsupported
 from tests.support.processes import wait_until
 
@@ -240,3 +243,33 @@ def test_forgetting_leaves_what_others_keep(tmp_path: Path) -> None:
     assert [tmp_path / "record" / "g2disk-b" / "mine"] == list((tmp_path / "record" / "g2disk-b").iterdir())
     forget(slots[1], two)
     assert "it said nothing" == last_error(slots[1].daemon_log)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_force_goes_before_a_command_that_hangs(tmp_path: Path, sleeper: Process, forgotten: bool) -> None:
+    """The daemon is killed while another command still has the lock, which then gives it up, or forgets all itself."""
+    directory = RunDirectory(tmp_path / "run")
+    with directory.new() as slot:
+        slot.save(msgspec.structs.replace(attachment(), kind="kernel", daemon=sleeper, client="0f"))
+        detaching = asyncio.create_task(detach("a", directory, SystemClock(), force=True))
+        await sleeper.ended(10)
+        if forgotten:
+            slot.remove()
+    await detaching
+
+    assert not sleeper.is_alive()
+    assert [] == directory.all()
+    assert not slot.path.exists()
+
+
+async def test_force_leaves_the_next_attachment_alone(tmp_path: Path, sleeper: Process) -> None:
+    """The one that was meant is gone, and its place is another's when the lock is free."""
+    directory = RunDirectory(tmp_path / "run")
+    with directory.new() as slot:
+        slot.save(msgspec.structs.replace(attachment(), kind="kernel", daemon=sleeper, client="0f"))
+        detaching = asyncio.create_task(detach("a", directory, SystemClock(), force=True))
+        await sleeper.ended(10)
+        slot.save(msgspec.structs.replace(attachment(), kind="kernel", client="10"))
+    await detaching
+
+    assert ["10"] == [found.client for _, found in directory.all()]

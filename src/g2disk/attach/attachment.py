@@ -19,7 +19,7 @@ from g2disk.attach.daemon import Ending
 from g2disk.attach.device import Device, check_free, require_kernel
 from g2disk.attach.processes import Process, last_error, start
 from g2disk.attach.records import Attachment, RunDirectory, Slot, Via
-from g2disk.attach.release import forget, release
+from g2disk.attach.release import end_gateway, forget, release
 from g2disk.attach.serving import serve_slot
 from g2disk.clock import Clock
 from g2disk.disk import DiskInfo
@@ -94,6 +94,7 @@ async def attach_here(wish: Wish, directory: RunDirectory, clock: Clock, ready: 
         return await serve_slot(slot, clock, tell)
     finally:
         if not served and not took_over:
+            await end_gateway(_latest(slot, attachment))
             forget(slot, attachment)
 
 
@@ -110,10 +111,12 @@ async def _claimed(wish: Wish, directory: RunDirectory) -> AsyncIterator[tuple[S
     for path, there in directory.all():
         if there.kind == "kernel" and there.serves(endpoint, wish.disk):
             with directory.locked(path) as slot:
-                if _may_be_taken_over(slot.load()):
+                now = _latest(slot, there)
+                if _may_be_taken_over(now):
                     yield slot, True
                     return
-                forget(slot, there)
+                await end_gateway(now)
+                forget(slot, now)
     if wish.device:
         check_free(wish.device)
     attachment = _new_attachment(wish, *await _describe(wish))

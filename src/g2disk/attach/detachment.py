@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from g2disk.attach import fuse, gateway
+from g2disk.attach import fuse
 from g2disk.attach.control import Report, ask
 from g2disk.attach.device import Device
 from g2disk.attach.netlink import in_thread
 from g2disk.attach.records import Attachment, RunDirectory, Slot
-from g2disk.attach.release import forget, release
+from g2disk.attach.release import cut, end_gateway, forget, release
 from g2disk.attach.usage import device_users, file_users, is_mount_point, openers
 from g2disk.clock import Clock
 from g2disk.errors import Busy, Invalid, NotFound, Unavailable
@@ -24,6 +24,8 @@ _ANSWER = 1.0
 """Seconds that a daemon may take to say how it is."""
 _DETACH = 30.0
 """Seconds that a daemon may take to detach, and then to end."""
+_LET_GO = 2.0
+"""Seconds that another command may take to end when its device is gone."""
 _STORE = 600.0
 """Seconds that it may take to store what the kernel still holds."""
 
@@ -45,10 +47,12 @@ class Status:
 
 async def status(directory: RunDirectory) -> list[Status]:
     """All that is attached, oldest first.  Takes little more than a second, whatever hangs."""
-    return await asyncio.gather(*(_status(path, attachment) for path, attachment in directory.all()))
+    found = await asyncio.gather(*(_status(path, attachment) for path, attachment in directory.all()))
+    return [each for each in found if each is not None]
 
 
-async def _status(path: Path, attachment: Attachment) -> Status:
+async def _status(path: Path, attachment: Attachment) -> Status | None:
+    """None where it was detached meanwhile."""
     process = attachment.gateway if attachment.kind == "fuse" else attachment.daemon
     alive = process is not None and process.is_alive()
     report = None
@@ -57,7 +61,10 @@ async def _status(path: Path, attachment: Attachment) -> Status:
             report = await ask(Slot(path).control, "status", _ANSWER)
         except Unavailable:
             report = None
-    since = await asyncio.to_thread(lambda: path.stat().st_mtime)
+    try:
+        since = await asyncio.to_thread(lambda: path.stat().st_mtime)
+    except FileNotFoundError:
+        return None
     return Status(attachment, since, alive, _is_connected(attachment), report)
 
 
@@ -79,7 +86,10 @@ async def detach(what: str, directory: RunDirectory, clock: Clock, force: bool =
     use, and `Unavailable` when the data cannot be written; with `force` neither stops it.  Can be repeated after a
     failure.
     """
-    path, _ = _find(what, directory)
+    path, found = _find(what, directory)
+    if force and found.kind == "kernel":
+        await _detach_by_force(path, found, directory, clock)
+        return found
     with directory.locked(path) as slot:
         try:
             attachment = slot.load()
@@ -87,14 +97,33 @@ async def detach(what: str, directory: RunDirectory, clock: Clock, force: bool =
             raise NotFound(f"{what} was detached meanwhile") from None
         if attachment.kind == "fuse":
             await _detach_file(attachment, force, clock)
-            if attachment.gateway is not None:
-                await attachment.gateway.end(gateway.PATIENCE)
+            await end_gateway(attachment)
             slot.remove()
-        elif force:
-            await release(slot, attachment)
         else:
             await _detach_device(slot, attachment, clock)
     return attachment
+
+
+async def _detach_by_force(path: Path, attachment: Attachment, directory: RunDirectory, clock: Clock) -> None:
+    # Before the lock is asked for: a command that has it may hang because of the device, and ends only now.
+    await cut(attachment)
+    deadline = clock.now() + _LET_GO
+    while True:
+        try:
+            with directory.locked(path) as slot:
+                # Whoever had the lock may have forgotten the attachment, and the slot may be another's now.
+                now = slot.load()
+                if now.client == attachment.client:
+                    await release(slot, now)
+                return
+        except FileNotFoundError:
+            return
+        except Busy:
+            if not await asyncio.to_thread(path.exists):
+                return
+            if clock.now() > deadline:
+                raise
+        await clock.sleep(0.05)
 
 
 async def _detach_device(slot: Slot, attachment: Attachment, clock: Clock) -> None:
@@ -105,8 +134,7 @@ async def _detach_device(slot: Slot, attachment: Attachment, clock: Clock) -> No
         await ask(slot.control, "detach", _DETACH)
     if attachment.daemon is not None and not await attachment.daemon.ended(_DETACH if device else 0.0):
         await attachment.daemon.end(_DETACH)
-    if attachment.gateway is not None:
-        await attachment.gateway.end(gateway.PATIENCE)
+    await end_gateway(attachment)
     if device is not None:
         await _wait_until_free(attachment, clock)
     forget(slot, attachment)
