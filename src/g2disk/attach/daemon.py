@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
@@ -34,6 +34,8 @@ FOR_EVER = 10 * 365 * 24 * 3600
 """Seconds that requests wait for a daemon, where the user set no bound."""
 _GRACE = 3.0
 """Seconds that a short look at a device (udev's) may take before it counts as use."""
+_AGAIN = 1.0
+"""Seconds until what failed is tried again."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 """Seconds between two attempts to give the kernel a socket."""
 
@@ -136,7 +138,7 @@ class Daemon:
         await self._gateway.open()
         there = Device.connected_as(self._attachment.backend)
         if there is None:
-            lost: list[asyncio.Event | None] = [*await self._connect()]
+            lost = await self._connect()
         else:
             lost = [None] * self._attachment.connections
             self._attached(there)
@@ -152,8 +154,8 @@ class Daemon:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
 
-    async def _connect(self) -> list[asyncio.Event]:
-        """Have the kernel connect a device; the events of its sockets."""
+    async def _connect(self) -> list[asyncio.Event | None]:
+        """Have the kernel connect a device; the events of its sockets, None for one that was lost at once."""
         facts = self._gateway.facts()
         wanted = facts.configuration(self._attachment.backend, self._pace.timeout, self._dead_timeout)
         offers = [await self._gateway.offer() for _ in range(self._attachment.connections)]
@@ -172,7 +174,7 @@ class Daemon:
         self._size = facts.size
         self._attached(device)
         log.info("= %s is %r, %d bytes", device.path, self._attachment.disk, facts.size)
-        return [each for each in lost if each is not None]
+        return lost
 
     async def _ask_for_device(self, descriptors: list[int], wanted: Configuration) -> Device:
         index = Device.named(self._attachment.wanted).index if self._attachment.wanted else None
@@ -260,23 +262,40 @@ class Daemon:
         while True:
             await self._resized.wait()
             self._resized.clear()
-            # Of another disk nothing is taken over until a person has accepted it.
-            if self._gateway.state().condition == "failed":
-                continue
-            facts = self._gateway.facts()
-            if facts.size != self._size:
-                await self._reconfigure(size=facts.size)
-                self._size = facts.size
-                log.info("= %s has %d bytes now", self._attachment.target, facts.size)
-            kept = self._slot.load()
-            if (kept.size, kept.identity) != (facts.size, facts.identity):
-                self._slot.save(msgspec.structs.replace(kept, size=facts.size, identity=facts.identity))
+            await self._insist(self._take_facts_over)
+
+    async def _take_facts_over(self) -> None:
+        # Of another disk nothing is taken over until a person has accepted it.
+        if self._gateway.state().condition == "failed":
+            return
+        facts = self._gateway.facts()
+        if facts.size != self._size:
+            await self._reconfigure(size=facts.size)
+            self._size = facts.size
+            log.info("= %s has %d bytes now", self._attachment.target, facts.size)
+        kept = self._slot.load()
+        if (kept.size, kept.identity) != (facts.size, facts.identity):
+            self._slot.save(msgspec.structs.replace(kept, size=facts.size, identity=facts.identity))
 
     async def _calm(self) -> None:
         while True:
             await self._clock.sleep(max(self._pace.next_look() - self._clock.now(), 1.0))
             if self._pace.calmed(self._clock.now()):
-                await self._reconfigure(timeout=self._pace.timeout)
+                await self._insist(lambda: self._reconfigure(timeout=self._pace.timeout))
+
+    async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Try until it succeeds: as long as there is the device, nothing that goes wrong here is worth its daemon."""
+        said = ""
+        while True:
+            try:
+                return await step()
+            except (DiskError, OSError) as error:
+                if Device.connected_as(self._attachment.backend) is None:
+                    raise
+                if str(error) != said:
+                    log.warning("! %s; it is tried again", error)
+                said = str(error)
+            await self._clock.sleep(_AGAIN)
 
     async def _reconfigure(
         self, sockets: list[int] | None = None, size: int | None = None, timeout: int | None = None
