@@ -36,7 +36,7 @@ class Slow(Disk):
 
 def transmission(disk: Disk) -> Transmission:
     checked = Checked(disk)
-    return Transmission(checked, export_of("a", checked.info()), SystemClock())
+    return Transmission(checked, export_of("a", checked.info()), SystemClock(), insists=True)
 
 
 def request(command: int, cookie: int, offset: int = 0, length: int = 0) -> bytes:
@@ -86,6 +86,46 @@ async def test_a_lost_socket_is_settled_when_what_came_on_it_is_done() -> None:
         await settled.wait()
 
     assert 1 == disk.written
+
+
+async def test_what_was_done_for_a_lost_socket_is_not_done_again() -> None:
+    """The kernel sends it once more on the next socket, with the count in its handle one higher, and is answered."""
+    disk = Slow()
+    answering = transmission(disk)
+    kernel, settled = await connected(answering)
+    loop = asyncio.get_running_loop()
+    with kernel:
+        for cookie in (1, 2):
+            await loop.sock_sendall(kernel, request(WRITE, cookie, 512 * cookie, 512) + bytes(512))
+        await loop.sock_sendall(kernel, request(READ, 3, 0, 512))
+        await receive(kernel, 16 + 512)
+    disk.go.set()
+    async with asyncio.timeout(10):
+        await settled.wait()
+    kernel, _ = await connected(answering)
+    with kernel:
+        await loop.sock_sendall(kernel, request(WRITE, 1 << 32 | 1, 512, 512) + bytes(512))
+        assert struct.pack(">IIQ", 0x67446698, 0, 1 << 32 | 1) == await receive(kernel, 16)
+        assert 2 == disk.written
+        # Another one that merely has the same tag is done.
+        await loop.sock_sendall(kernel, request(WRITE, 1 << 32 | 2, 1024, 512) + b"x" * 512)
+        assert struct.pack(">IIQ", 0x67446698, 0, 1 << 32 | 2) == await receive(kernel, 16)
+        assert 3 == disk.written
+
+
+async def test_an_ending_daemon_sends_the_kernel_no_error() -> None:
+    """An error is final; the kernel asks the next daemon instead."""
+    disk = Slow()
+    answering = transmission(disk)
+    kernel, _ = await connected(answering)
+    with kernel:
+        await asyncio.get_running_loop().sock_sendall(kernel, request(WRITE, 1, 0, 512) + bytes(512))
+        await asyncio.get_running_loop().sock_sendall(kernel, request(READ, 2, 0, 512))
+        await receive(kernel, 16 + 512)
+        await answering.cut()
+        disk.go.set()
+        assert b"" == await asyncio.get_running_loop().sock_recv(kernel, 16)
+        await answering.end()
 
 
 async def test_a_disconnect_settles_the_socket() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,12 +12,13 @@ from tests.support.session import SIZE, HeldDisk, OneDisk, TaskDisk, remote, ser
 from tests.support.streams import Streams
 
 from g2disk.clock import SystemClock
-from g2disk.disk import Disk, DiskInfo, Done, Extent
+from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.errors import Corrupt, DiskError, Fenced, OutOfRange, OutOfSpace, ReadOnly, Unavailable, Unsupported
 from g2disk.remote import session
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.session_flight import Bounds
+from g2disk.remote.stream import MessageHandler, MessageStream
 from g2disk.remote.terms import LEAST_UNFLUSHED, Terms
 from g2disk.request import FLUSH, FUA, READ, WRITE, ZERO, Request
 from g2disk.servers.grpc.session_shared import Limits
@@ -688,3 +689,61 @@ async def test_closing_fails_what_waits() -> None:
         held.let_go()
         with pytest.raises(DiskError):
             await disk.read(0, 512)
+
+
+@pytest.mark.parametrize("limits", [Limits(data=1 << 16), Limits(data=1 << 20), Limits(message=1 << 14)])
+async def test_a_replay_keeps_to_small_bounds(limits: Limits) -> None:
+    """As many messages as it takes; a write of just the bound is sent, too."""
+    disk_there = Forgetful()
+    async with server_of(disk_there, limits) as server:
+        disk = await remote(server)
+        content = bytes(range(256)) * (1 << 13)
+        await disk.write(0, content)
+        await disk_there.lose((0, len(content)))
+        async with asyncio.timeout(20):
+            assert content == await disk.read(0, len(content))
+
+
+async def test_a_description_right_behind_the_opening_is_taken() -> None:
+    """Both may come in one read of the socket."""
+    async with server_of() as server:
+        open_session = server.streams.serve
+        assert open_session is not None
+
+        def serve(stream: MessageStream, metadata: Mapping[str, str]) -> MessageHandler:
+            send = stream.send
+
+            def send_two(parts: Sequence[Buffer]) -> None:
+                send(parts)
+                opened = disk_pb2.SessionReply.FromString(b"".join(parts))
+                if opened.HasField("opened"):
+                    opened.opened.description.size *= 2
+                    news = disk_pb2.SessionReply(
+                        identity=opened.identity,
+                        instance=opened.instance,
+                        attempt=opened.attempt,
+                        description=opened.opened.description,
+                    )
+                    send([news.SerializeToString()])
+
+            stream.send = send_two  # type: ignore[method-assign]
+            return open_session(stream, metadata)
+
+        server.streams.serve = serve
+        disk = await remote(server)
+        await until(lambda: disk.info().size == 2 * SIZE)
+        assert bytes(512) == await disk.read(0, 512)
+
+
+async def test_one_full_store_holds_up_only_what_overlaps() -> None:
+    """While a write waits for space and its repetition for it, other changes go on: a trim may make the space."""
+    held = HeldDisk()
+    held.held = {WRITE}
+    async with server_of(held) as server:
+        disk = await RemoteDisk.open(server.streams, "", terms=Terms(patient=True))
+        writes = [asyncio.create_task(disk.write(0, b"abc")) for _ in range(2)]
+        await held.begun()
+        await disk.trim(4096, 4096)
+        held.let_go()
+        await asyncio.gather(*writes)
+        await disk.close()

@@ -12,6 +12,7 @@ from g2disk.disk import Disk
 from g2disk.nbd.export import Export
 from g2disk.servers.nbd.busy_poll import BusyPoll
 from g2disk.servers.nbd.connection import Connection
+from g2disk.servers.nbd.unheard import Unheard
 
 _BUFFER = 1 << 20
 """Bytes that a socket holds: several of the kernel's usual requests of 128 KiB."""
@@ -51,20 +52,23 @@ class Link:
 class Transmission:
     """Answers the kernel, on any number of sockets, with one disk."""
 
-    def __init__(self, disk: Disk, export: Export, clock: Clock) -> None:
-        """`disk` checks its requests; see `g2disk.disk.layers.Checked`."""
+    def __init__(self, disk: Disk, export: Export, clock: Clock, *, insists: bool) -> None:
+        """`disk` checks its requests; see `g2disk.disk.layers.Checked`.  The kernel `insists` when it never fails a
+        request by itself: a tag is used again only when it was answered.
+        """
         self._disk, self._export = disk, export
         self._poll = BusyPoll(asyncio.get_running_loop().call_soon, clock)
         self._links: dict[Connection, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
+        self._unheard = Unheard() if insists else None
 
     async def answer_on(self, ours: socket.socket) -> Link:
         """Answer what comes on a socket, from now on."""
         link = Link()
 
         def connection() -> Connection:
-            made = Connection(None, self._start, self._gone, self._poll, (self._export, self._disk))
+            made = Connection(None, self._start, self._gone, self._poll, (self._export, self._disk), self._unheard)
             self._links[made] = link
             return made
 
@@ -84,10 +88,18 @@ class Transmission:
             return False
         return True
 
-    async def end(self) -> None:
-        """Give up what is under way."""
+    async def cut(self) -> None:
+        """Let the kernel hear nothing more: it sends what is under way again, to the next daemon."""
         for connection in list(self._links):
             connection.abort()
+        loop = asyncio.get_running_loop()
+        learnt = loop.create_future()
+        loop.call_soon(learnt.set_result, None)  # behind what tells the connections
+        await learnt
+
+    async def end(self) -> None:
+        """Give up what is under way."""
+        await self.cut()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -62,8 +62,11 @@ class Offer(Protocol):
 class OwnGateway:
     """A `Gateway` of one disk, and the sockets that it answers on.  Belongs to the event loop."""
 
-    def __init__(self, gateway: Gateway, name: str, clock: Clock, changed: Callable[[], None]) -> None:
-        """`changed` is called on the event loop when `facts` may have."""
+    def __init__(
+        self, gateway: Gateway, name: str, clock: Clock, changed: Callable[[], None], *, insists: bool
+    ) -> None:
+        """`changed` is called on the event loop when `facts` may have; for `insists` see `Transmission`."""
+        self._insists = insists
         self._gateway, self._name, self._clock, self._changed = gateway, name, clock, changed
         self._disk: Disk
         self._remote: RemoteDisk | None = None
@@ -77,7 +80,8 @@ class OwnGateway:
         if self._remote is not None:
             self._remote.info_changed = lambda _: self._changed()
         self._opened = self._clock.wall()
-        self._transmission = Transmission(self._disk, export_of(name, self._disk.info()), self._clock)
+        export = export_of(name, self._disk.info())
+        self._transmission = Transmission(self._disk, export, self._clock, insists=self._insists)
 
     def facts(self) -> Facts:
         """What the disk is now.  Raises `Unsupported` where the kernel has no such devices."""
@@ -117,6 +121,8 @@ class OwnGateway:
 
     async def close(self) -> None:
         """Give up what is under way, and the connection."""
+        if self._transmission is not None:
+            await self._transmission.cut()  # first, as an error that is sent to the kernel is final
         try:
             async with asyncio.timeout(_CLOSE):
                 await self._gateway.close()

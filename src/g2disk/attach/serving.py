@@ -97,4 +97,4 @@ def _own_gateway(attachment: Attachment, record: RecordFile, clock: Clock, chang
     name, timeout = attachment.served, attachment.timeout or math.inf
     names = [name] if name else []
     gateway = Gateway(attachment.endpoint, timeout, names, read_only=attachment.read_only, terms=terms)
-    return OwnGateway(gateway, name, clock, changed)
+    return OwnGateway(gateway, name, clock, changed, insists=not attachment.timeout)

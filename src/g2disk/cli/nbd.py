@@ -63,6 +63,6 @@ async def _serve(endpoint: str, timeout: float, names: list[str], read_only: boo
             await stop.wait()
             _log.info(STOPPING)
         finally:
-            await server.drain(DRAIN_SECONDS)
+            await server.drain(DRAIN_SECONDS, gateway.close)
     finally:
         await gateway.close()

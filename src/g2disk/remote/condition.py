@@ -45,7 +45,7 @@ class Condition:
 
     def connected(self) -> None:
         """Requests are answered."""
-        if self.current != "connected":
+        if self.current == "waiting":
             seconds = self._clock.wall() - self.since
             log.log(self._level, "= %s: goes on after %.1f s", self._what, max(seconds, 0.0))
             self._enter("connected", "")
@@ -53,6 +53,8 @@ class Condition:
     def waiting(self, error: DiskError) -> None:
         """Requests wait for this to pass."""
         cause = str(error)
+        if self.current == "failed":
+            return
         if self.current != "waiting":
             self._enter("waiting", cause)
             log.log(self._level, "! %s: waiting: %s", self._what, cause)
@@ -65,6 +67,10 @@ class Condition:
         if self.current != "failed":
             self._enter("failed", str(error))
             log.log(self._level, "! %s: failed: %s", self._what, error)
+
+    def accepted(self) -> None:
+        """A person has acted: requests are kept until they are answered."""
+        self._enter("waiting", "the disk was accepted as it is; no session is open yet")
 
     def _enter(self, condition: Literal["connected", "waiting", "failed"], cause: str) -> None:
         self.current, self.cause, self.since = condition, cause, self._clock.wall()

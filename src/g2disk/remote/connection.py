@@ -154,12 +154,22 @@ class Connection:
         self._attempt.add_done_callback(lambda attempt: attempt.cancelled() or attempt.exception())
         return self._attempt
 
+    async def _connect_to_any(self) -> Channel:
+        """A channel to the first endpoint that can be reached."""
+        others = len(self._endpoints) - 1
+        while True:
+            try:
+                return await connect(self._endpoints[0], _CONNECT_FIRST if others else _CONNECT)
+            except Unavailable:
+                self._endpoints.rotate(-1)
+                if not others:
+                    raise
+                others -= 1
+
     async def _connect(self) -> None:
-        endpoint = self._endpoints[0]
         try:
-            channel = await connect(endpoint, _CONNECT if len(self._endpoints) == 1 else _CONNECT_FIRST)
+            channel = await self._connect_to_any()
         except Unavailable:
-            self._endpoints.rotate(-1)
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
             raise
         finally:

@@ -16,6 +16,7 @@ from g2disk.remote.description import SAFE_TRANSFER, info_of, transfer_of
 from g2disk.remote.methods import DESCRIBE
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.pieces import for_each_piece
+from g2disk.remote.record import UnflushedLog
 from g2disk.remote.session import MARGIN, WANTED, Session
 from g2disk.remote.session_flight import Bounds
 from g2disk.remote.terms import Terms
@@ -54,6 +55,8 @@ class RemoteDisk(Disk):
         self._terms = terms
         self._ended: Fenced | None = None
         self._acknowledgements = Acknowledgements()
+        self._unflushed = 0
+        """Changes that are in the record; of a server without sessions."""
         self._name = self._identity = ""
         self._info = DiskInfo(size=0)
         self._transfer = SAFE_TRANSFER
@@ -109,6 +112,11 @@ class RemoteDisk(Disk):
         self._acknowledgements = Acknowledgements()
         if self._session is not None:
             self._session.accept()
+        else:
+            self._way = Unary(self._connection, self._name, "", self.answered)
+            self._unflushed = 0
+            if self._terms.record is not None:
+                self._terms.record.begin("")
 
     async def refresh(self) -> DiskInfo:
         """Ask the server again: the size may have changed.  Raises `Fenced` if it holds another disk now, and when
@@ -156,7 +164,7 @@ class RemoteDisk(Disk):
         self._check_alive()
         if not self._info.flush:
             return
-        mark = self._acknowledgements.mark()
+        mark, unflushed = self._acknowledgements.mark(), self._unflushed
         said = await self._ask(Request(FLUSH, 0, 0, 0))
         if self._session is not None:
             return
@@ -164,6 +172,9 @@ class RemoteDisk(Disk):
             raise self._lost()
         self._check_alive()
         self.heard(said)
+        if self._terms.record is not None and unflushed:
+            self._unflushed -= unflushed
+            self._terms.record.covered(unflushed)
 
     async def trim(self, offset: int, length: int, fua: bool = False) -> None:
         """See `Disk.trim`; nothing where the server cannot."""
@@ -239,6 +250,9 @@ class RemoteDisk(Disk):
         if changes:
             durable = all(request.flags & FUA for request in changes)
             kept = self._acknowledgements.written(instance, durable)
+            if not durable and self._terms.record is not None:
+                self._unflushed += len(changes)
+                self._terms.record.acknowledged(instance, changes)
             self.heard(instance)
         else:
             kept = self._acknowledgements.still_there(instance)
@@ -269,6 +283,22 @@ class RemoteDisk(Disk):
         description = await self._connection.call(DESCRIBE, request, repeatable=True, wait=wait)
         self._adopt(description, None)
         self._way = Unary(self._connection, self._name, self._identity, self.answered)
+        if self._terms.identity not in ("", self._identity):
+            self._end(f"{self._name!r} at {self._connection.endpoint} is another disk now")
+        elif self._terms.record is not None and self._info.flush:
+            await self._inherit(self._terms.record)
+
+    async def _inherit(self, record: UnflushedLog) -> None:
+        """See to it that what the gateway before this one left unflushed is durable; without sessions it is not sent
+        again.
+        """
+        left = record.recovered
+        if not left.empty:
+            said = await self._way.ask(Request(FLUSH, 0, 0, 0))
+            if said != left.instance:
+                self._end("the gateway before this one had unflushed writes, and the server may have lost them since")
+                return
+        record.begin(self._identity)
 
     async def _read_piece(self, offset: int, length: int) -> memoryview:
         self._check_alive()

@@ -20,6 +20,8 @@ _PAGE = 12
 """Bits of an offset within a page, as ranges are looked up."""
 _MOST_PAGES = 17
 """Of a range that is looked up page by page; longer ones are compared one by one."""
+_LOOKED_AT = 256
+"""Changes that wait, and are looked at when others were answered: the rest has its turn later."""
 
 
 class Ordered(Protocol):
@@ -39,7 +41,7 @@ class Ordering(Generic[Entry]):
         """What touches a page: as a rule one."""
         self._wide: list[Request] = []
         self.waiting: deque[Entry] = deque()
-        """In the order in which they came; none overtakes another."""
+        """In the order in which they came; none overtakes another that it overlaps."""
 
     def admit(self, entries: Iterable[Entry]) -> list[Entry]:
         """Those that may go now; the others come out of `finished`, later."""
@@ -48,7 +50,7 @@ class Ordering(Generic[Entry]):
             request = entry.request
             if request.operation not in CHANGES:
                 free.append(entry)
-            elif self.waiting or not self._enter(request):
+            elif any(_overlap(each.request, request) for each in self.waiting) or not self._enter(request):
                 self.waiting.append(entry)
             else:
                 free.append(entry)
@@ -60,9 +62,20 @@ class Ordering(Generic[Entry]):
             request = entry.request
             if request.operation in CHANGES and request.length:
                 self._leave(request)
+        return self._look() if self.waiting else []
+
+    def _look(self) -> list[Entry]:
+        """Those among the first that wait that may go now."""
         free: list[Entry] = []
-        while self.waiting and self._enter(self.waiting[0].request):
-            free.append(self.waiting.popleft())
+        still: deque[Entry] = deque()
+        for _ in range(min(len(self.waiting), _LOOKED_AT)):
+            entry = self.waiting.popleft()
+            request = entry.request
+            if any(_overlap(each.request, request) for each in still) or not self._enter(request):
+                still.append(entry)
+            else:
+                free.append(entry)
+        self.waiting.extendleft(reversed(still))
         return free
 
     def _enter(self, request: Request) -> bool:

@@ -28,13 +28,26 @@ class Parking:
         self._tried = 0.0
         """When they were tried last."""
 
+        self._retried: set[int] = set()
+        """The ids of those that are being tried again."""
+
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing waits here, or is being tried again."""
+        return not self._entries and not self._retried
+
+    def settled(self, entries: Sequence[Entry]) -> None:
+        """These are answered, or given up."""
+        self._retried.difference_update(map(id, entries))
 
     def add(self, entry: Entry) -> None:
         """Keep a request that failed; its error is taken from it, until it is tried again."""
         error = entry.request.error
         assert error is not None
+        self._retried.discard(id(entry))
         entry.request.error = None
         self._entries.append((entry, error))
         if self._timer is None:
@@ -54,6 +67,7 @@ class Parking:
             self._timer.cancel()
             self._timer = None
         entries, self._entries = [entry for entry, _ in self._entries], []
+        self._retried.clear()
         return entries
 
     def _wake(self) -> None:
@@ -61,4 +75,5 @@ class Parking:
         self._tried = self._loop.time()
         entries, self._entries = [entry for entry, _ in self._entries], []
         if entries:
+            self._retried.update(map(id, entries))
             self._again(entries)

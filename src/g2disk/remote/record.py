@@ -86,6 +86,8 @@ class Record:
         """What was answered together, and its bytes."""
         self._count = 0
         """Changes in all of them."""
+        self._complains = False
+        """It was said that the keeper fails."""
         self._dropped = 0
         """Changes that were in the record before and are durable."""
 
@@ -134,10 +136,13 @@ class Record:
         if self._keeper is not None:
             try:
                 self._keeper.acknowledged(instance, requests)
+                self._complains = False
             except DiskError as error:
-                log.error(
-                    "! the unflushed record is not kept: %s; if this process is killed now, writes may be lost", error
-                )
+                if not self._complains:
+                    log.error(
+                        "! the unflushed record is not kept: %s; if this process is killed now, writes may be lost",
+                        error,
+                    )
 
     def mark(self) -> int:
         """To be taken when a flush is sent, and given to `flushed`."""

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from g2disk.disk.disk import Done
-from g2disk.errors import Corrupt, Denied, DiskError, Fenced, OutOfSpace, Unavailable
+from g2disk.errors import Corrupt, Denied, DiskError, Fenced, Invalid, OutOfSpace, Unavailable
 from g2disk.remote.condition import Condition, RemoteState
 from g2disk.remote.ordering import CHANGES, Ordering
 from g2disk.remote.parking import Parking
@@ -180,7 +180,7 @@ class Session:
         self._record.clear()
         self._settle_inheritance("")
         self._head = RequestHead(self._head.client, self._head.attempt, self._head.disk)
-        self._condition.waiting(Unavailable("the disk was accepted as it is; no session is open yet"))
+        self._condition.accepted()
         if self._patient:
             self._reopen()
 
@@ -255,8 +255,17 @@ class Session:
         if self._stream is not None:
             while (parts := self._flight.next_message()) is not None:
                 self._stream.send(parts)
+            if self._flight.unfit:
+                self._refuse_unfit()
             if self._flight.held and len(self._record) and self._replay is None and self._flush():
                 self._send()
+
+    def _refuse_unfit(self) -> None:
+        entries, self._flight.unfit = self._flight.unfit, []
+        if self._replay is not None:
+            self.fail(Fenced("the server takes smaller messages now than the unflushed writes that it lost"))
+        else:
+            self._give_up(entries, Invalid("the server takes smaller messages since it was restarted; try again"))
 
     def _answered(self, instance: str, entries: list[Entry]) -> None:
         """These were answered by the instance that the record is of."""
@@ -269,17 +278,22 @@ class Session:
                 self._keep(instance, changes)
             self._flight.waiting += self._ordering.finished(changes)
         if len(changes) < len(entries):
-            for entry in entries:
-                if entry.request.operation == FLUSH and entry.request.error is None:
-                    self._record.flushed(entry.mark)
+            self._shorten_record(entries)
         self._owner.heard(instance)
-        if not self._parking:
+        if not self._parking.calm:
+            self._parking.settled(entries)
+        if self._parking.calm:
             self._condition.connected()
         _report(entries)
         if self._record.wants_flush:
             self._flush()
         if not self._flight.drained and self._sending is None:
             self._send()
+
+    def _shorten_record(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.request.operation == FLUSH and entry.request.error is None:
+                self._record.flushed(entry.mark)
 
     def _keep(self, instance: str, changes: list[Entry]) -> None:
         done = [entry for entry in changes if entry.request.error is None]
@@ -373,17 +387,20 @@ class Session:
                     await self._rest()
                     await self._open(wait=False)
                 except Fenced as error:
+                    self._opening = None  # who hears of it may ask for the next one at once
                     self.fail(error)
                     return
                 except DiskError as error:
                     self._condition.waiting(error)
                     if not (self._patient or isinstance(error, Unavailable)):
+                        self._opening = None
                         self._fail_all(error)
                         return
                 else:
                     return
         finally:
-            self._opening = None
+            if self._opening is asyncio.current_task():
+                self._opening = None
 
     async def _rest(self) -> None:
         """Wait before a session is opened again, longer each time, also where sessions open and break at once."""
@@ -451,6 +468,7 @@ class Session:
         What another process left is flushed at least, so that from then on only this one's counts.
         """
         if not self._flushes:
+            self._record.clear()
             self._settle_inheritance(said.identity)
             return None
         changes: Sequence[Request] = ()
@@ -533,6 +551,8 @@ class Session:
             what = OPERATIONS[entry.request.operation].capitalize()
             message = f"{where} did not answer {what} within {seconds}; see whether it runs and is not stuck"
             self._give_up([entry], Unavailable(message))
+        if not self._flight.drained:
+            self._send()
         if self.state().in_flight and not self._closed and self._looking is None:
             self._looking = self._loop.call_later(_LOOKS, self._look)
 
@@ -545,6 +565,7 @@ class Session:
     def _give_up(self, entries: list[Entry], error: DiskError) -> None:
         """Fail changes that others may wait for."""
         self._flight.waiting += self._ordering.finished(entries)
+        self._parking.settled(entries)
         self._fail(entries, error)
 
     def _fail(self, entries: list[Entry], error: DiskError) -> None:

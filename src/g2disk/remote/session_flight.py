@@ -35,6 +35,8 @@ CUT = MIB
 """Bytes of writes from which on a message is full."""
 _ROW = 28
 """The most bytes of a request's columns."""
+_ANY = 1 << 62
+"""More bytes than there can be."""
 _MARGIN = 64
 """Bytes of the tags and lengths of all columns."""
 
@@ -103,6 +105,8 @@ class Flight:
         """To be sent, in this order."""
         self.held: deque[Entry] = deque()
         """Changes that wait until the record has room for them."""
+        self.unfit: list[Entry] = []
+        """Larger than the bounds of the session, which were other ones when they were made."""
         self.replaying: deque[Entry] | None = None
         """The record's, which go before all others; None where it need not be sent again."""
         self._record = record
@@ -149,16 +153,14 @@ class Flight:
         self._bytes = self._writing = 0
 
     def next_message(self) -> list[Data] | None:
-        """The next message with requests that wait, in their order, as parts; None where none fits.  None of them is
-        larger than the bounds.
-        """
+        """The next message with requests that wait, in their order, as parts; None where none fits."""
         # Something larger than the whole record goes alone.
-        room = self._record.room - self._writing if len(self._record) or self._writing else self._bounds.data
+        room = self._record.room - self._writing if len(self._record) or self._writing else _ANY
         if self.held and _kept(self.held[0].request) <= room:
             self.waiting.extendleft(reversed(self.held))
             self.held.clear()
         if self.replaying is not None:  # what is in the record has its room already
-            entries = self._take_fitting(self.replaying, self._bounds.data)
+            entries = self._take_fitting(self.replaying, _ANY)
         else:
             entries = self._take_fitting(self.waiting, room)
         return self._encoded(entries) if entries else None
@@ -181,6 +183,9 @@ class Flight:
                 kept = CHANGE_COST
             if kept and kept > room:
                 self.held.append(waiting.popleft())
+                continue
+            if asked > bounds.data or more + len(self._prefix) + _MARGIN > bounds.message:
+                self.unfit.append(waiting.popleft())
                 continue
             if (data and data + asked > bounds.data) or (size + more > most and entries):
                 break

@@ -10,7 +10,6 @@ from g2disk.clock import Clock
 from g2disk.disk import Buffer
 from g2disk.errors import DiskError
 from g2disk.remote.session_codec import NOT_BEGUN, SESSION_PATH
-from g2disk.remote.status import StatusCode
 from g2disk.remote.stream import MessageHandler, MessageStream, Status
 
 
@@ -57,6 +56,8 @@ class SessionStream:
         self._first: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
         self._begun = False
         """The listener is to be told."""
+        self._early: list[memoryview] = []
+        """Messages that came right behind the first."""
         self._failure: DiskError | None = None
 
     async def connect(self, wait: bool) -> None:
@@ -72,6 +73,14 @@ class SessionStream:
         if self._failure is not None:
             raise self._failure
         self._begun = True
+        if self._early:
+            asyncio.get_running_loop().call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        early, self._early = self._early, []
+        for data in early:
+            if not self._over:
+                self._listener.message(data)
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """See `MessageStream.send`."""
@@ -91,10 +100,10 @@ class SessionStream:
             return
         if not self._first.done():
             self._first.set_result(data)
-        elif self._begun:
+        elif self._begun and not self._early:
             self._listener.message(data)
         else:
-            self._end(Status(StatusCode.INTERNAL, "the server answered requests that were not sent; it is broken"))
+            self._early.append(data)
 
     def drained(self) -> None:
         """See `MessageHandler`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from g2disk.disk import Disk, DiskInfo
@@ -44,6 +45,7 @@ class Gateway:
         self._names = names
         self._read_only = read_only
         self._store = RemoteStore(endpoint, timeout)
+        self._opening: dict[str, asyncio.Lock] = {}
         self._disks: dict[str, Disk] = {}
         self._served: dict[str, Disk] = {}
 
@@ -54,6 +56,10 @@ class Gateway:
             raise NotFound(f"this gateway serves {len(self._names)} disks; say which one of {', '.join(self._names)}")
         if self._names and name not in self._names:
             raise Invalid(f"this gateway serves only {', '.join(map(repr, self._names))}, not {name!r}")
+        async with self._opening.setdefault(name, asyncio.Lock()):  # two sessions of one client would fence each other
+            return await self._open(name)
+
+    async def _open(self, name: str) -> tuple[str, Disk]:
         disk = self._disks.get(name)
         if disk is None:
             opened = disk = await open_remote_disk(self._store.connection, name, wait=True, terms=self._terms)

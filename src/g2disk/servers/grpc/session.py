@@ -225,7 +225,7 @@ class ServerSession:
     async def _check_disk(self) -> None:
         try:
             await self._served.check()
-        except Fenced as error:
+        except DiskError as error:
             self._end(status_of(error))
 
     async def _perform(self, request: Request) -> None:

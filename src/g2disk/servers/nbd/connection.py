@@ -16,9 +16,10 @@ from g2disk.nbd.export import Export, export_of
 from g2disk.nbd.handshake import Handshake
 from g2disk.nbd.replies import Encode, encoder
 from g2disk.nbd.transmission import RequestParser
-from g2disk.request import Request
+from g2disk.request import WRITE, Request
 from g2disk.servers.nbd.busy_poll import BusyPoll
 from g2disk.servers.nbd.exports import NbdExports
+from g2disk.servers.nbd.unheard import Unheard
 from g2disk.servers.nbd.window import Window
 from g2disk.units import KIB, MIB
 
@@ -51,12 +52,15 @@ class Connection(asyncio.BufferedProtocol):
         gone: Callable[[Connection], None],
         poll: BusyPoll,
         entered: tuple[Export, Disk] | None = None,
+        unheard: Unheard | None = None,
     ) -> None:
         """`gone` is called once the connection is lost and nothing is in flight any more.
 
         With `entered` there is no handshake, and no need of `exports`: the client is past it, in transmission of that
-        export, with simple replies, as the kernel's client is when it gets its socket.
+        export, with simple replies, as the kernel's client is when it gets its socket.  `unheard` is what such clients
+        share that send a request again on another socket.
         """
+        self._unheard = unheard
         self._exports = exports
         self._start = start
         self._gone = gone
@@ -73,7 +77,7 @@ class Connection(asyncio.BufferedProtocol):
         self._held: ExportWanted | ListWanted | None = None
         """A question that waits until the client has read the answers to earlier ones."""
         self._made = self._lost = self._clogged = self._paused = self._draining = False
-        self._submitting = self._stopping = False
+        self._submitting = self._stopping = self._deaf = False
         self._peer = "an NBD client"
         if entered is not None:
             self._peer = "the kernel"
@@ -113,7 +117,8 @@ class Connection(asyncio.BufferedProtocol):
             self._drop(error)
 
     def eof_received(self) -> bool:
-        """See `asyncio.Protocol`.  The answers to what came before are still sent."""
+        """See `asyncio.Protocol`.  The answers to what came before are still sent; the kernel does not hear them."""
+        self._deaf = True
         self._leave()
         return True
 
@@ -233,6 +238,10 @@ class Connection(asyncio.BufferedProtocol):
         if refused:
             log.debug("! %s sent what cannot be: %s", self._peer, refused)
             self._transport.writelines(self._encode(refused))
+        if requests and self._unheard:
+            known, requests = self._unheard.sort_out(requests)
+            if known:
+                self._transport.writelines(self._encode(known))
         if requests:
             self._submit(self._window.add(requests))
             if self._window.waiting:
@@ -256,8 +265,11 @@ class Connection(asyncio.BufferedProtocol):
         self._settle()
 
     async def _perform(self, request: Request) -> None:
+        data = request.data
         try:
             await perform(self._disk, request)
+            if request.operation == WRITE:
+                request.data = data  # to compare with, should it be sent again
         except Exception as error:
             log.exception("! %s: %s", self._peer, request)
             request.error = Internal(f"{type(error).__name__} in the server; its log says more")
@@ -265,7 +277,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _done(self, requests: list[Request]) -> None:
         self._window.done(requests)
-        if not self._lost:
+        if self._unheard is not None and (self._lost or self._deaf):
+            self._unheard.add(requests)
+        elif not self._lost:
             self._transport.writelines(self._encode(requests))
         if not self._window.busy:
             self._poll.answered()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -41,8 +41,11 @@ class NbdServer:
                 self._listeners.append(await serve(self._connection, sock=listening))
         return self._addresses
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more clients and requests, answer what is in flight for up to `seconds`, then end."""
+    async def drain(self, seconds: float, give_up: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Take no more clients and requests, answer what is in flight for up to `seconds`, then end.
+
+        `give_up` makes the disks fail what they still have; without it that is waited for.
+        """
         self._stopping = True
         for listener in self._listeners:
             listener.close()
@@ -58,6 +61,8 @@ class NbdServer:
                 connection.abort()
             for task in self._tasks:
                 task.cancel()
+            if give_up is not None:
+                await give_up()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _empty(self) -> None:
