@@ -7,6 +7,7 @@ import socket
 import struct
 
 import pytest
+from tests.support.session import until
 
 from g2disk.attach.link import Pair, Transmission
 from g2disk.clock import SystemClock
@@ -99,6 +100,7 @@ async def test_what_was_done_for_a_lost_socket_is_not_done_again() -> None:
             await loop.sock_sendall(kernel, request(WRITE, cookie, 512 * cookie, 512) + bytes(512))
         await loop.sock_sendall(kernel, request(READ, 3, 0, 512))
         await receive(kernel, 16 + 512)
+    await until(lambda: all(connection._deaf for connection in answering._links))
     disk.go.set()
     async with asyncio.timeout(10):
         await settled.wait()

@@ -124,6 +124,7 @@ def test_devices_outlive_server_daemon_and_nbdkit(machine: Machine) -> None:
     assert (0, 0) == (found["left"], found["processes"])
 
 
+@pytest.mark.soak
 def test_a_loss_is_not_hidden_and_can_be_accepted(machine: Machine) -> None:
     """When a memory server comes back empty, reads fail and status says why, until a person accepts the disk as it is;
     when the daemons and a server that forgets nothing were killed with unflushed data, there is none, with a record and
