@@ -87,44 +87,6 @@ async def test_what_a_slow_server_does_not_take_is_counted_until_it_has_left() -
 
 
 @on_every_loop
-async def test_what_is_recalled_does_not_leave_any_more() -> None:
-    """The bytes of an aborted call belong to the caller again, though the socket had not taken them when it ended."""
-    come, over = asyncio.Event(), asyncio.Event()
-    came = bytearray()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.writelines(Http2Connection(client=False).data_to_send())
-        await come.wait()
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(MIB):
-                came.extend(data)
-        writer.close()
-        over.set()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    channel = await connect(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", 20)
-    payload = bytearray(15 * MIB)
-    stream = channel.open(STREAM, Collector())
-    stream.send((payload,))
-    await turns(10)
-    assert stream.unsent > 5 * MIB
-    stream.abort()
-    stream.recall()
-    payload[:] = b"X" * len(payload)
-    come.set()
-    await until(lambda: channel.lost.done() or len(came) > 15 * MIB)
-
-    usable = channel.usable
-    await channel.aclose()
-    await over.wait()
-    server.close()
-    await server.wait_closed()
-
-    assert b"XXXX" not in came
-    assert not usable
-
-
-@on_every_loop
 async def test_what_is_sent_in_one_callback_leaves_in_one_write() -> None:
     """Messages of several streams share one call of `writelines`."""
     async with echo_server(Calls()) as (_, endpoint), channel_to(endpoint) as channel:

@@ -118,9 +118,6 @@ class ClientEnd:
         link.down.close()
         link.up.cut(len(link.up), GONE, link.network.weather.delay())
 
-    def recall(self) -> None:
-        """What is sent was copied."""
-
 
 class ServerEnd:
     """The server's `MessageStream`."""
@@ -147,9 +144,6 @@ class ServerEnd:
 
     def abort(self) -> None:
         self.end(LOST)
-
-    def recall(self) -> None:
-        """What is sent was copied."""
 
 
 class Ghost:

@@ -56,9 +56,6 @@ class End:
         self._queue.clear()
         self.peer._put_now(Status(1, "the other end has gone"))
 
-    def recall(self) -> None:
-        """What an aborted stream has not delivered is dropped already."""
-
     def cut(self, status: Status = GONE) -> None:
         """Break the connection: neither end gets anything more."""
         for end in (self, self.peer):

@@ -62,12 +62,6 @@ class LinkStream(ABC):
         self.link.forget(self)
         self.link.schedule_flush()
 
-    def recall(self) -> None:
-        """See `MessageStream.recall`."""
-        self.link.flush()
-        if self.link.unsent(self.number):
-            self.link.abort("a call failed whose messages the other end did not take")
-
     @abstractmethod
     def headers_received(self, headers: Headers, ended: bool) -> None:
         """Headers or trailers came; with `ended`, nothing more follows."""

@@ -49,11 +49,6 @@ class MessageStream(Protocol):
     def abort(self) -> None:
         """End the call at once, in both directions; `ended` is not called."""
 
-    def recall(self) -> None:
-        """Let nothing that was sent be looked at any more, once the call is over.  Where the socket has not taken all
-        of it, that ends the whole connection.
-        """
-
 
 class MessageHandler(Protocol):
     """The receiving side of a call.  What these raise is a bug, and ends the connection."""
