@@ -96,6 +96,7 @@ echo "left=$(cat /sys/block/nbd*/pid 2>/dev/null | wc -l)"
 """
 
 
+@pytest.mark.soak
 def test_a_mount_of_fstab_lives_from_boot_to_shutdown(machine: Machine) -> None:
     """It is made at boot, outlives the daemon's and the server's restarts, and at shutdown comes down before both."""
     output = machine.check(BOOT + LIFE, timeout=SECONDS)
