@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from g2disk.request import EXTENTS, FLUSH, READ, WRITE
+from g2disk.request import EXTENTS, FLUSH, READ, TRIM, WRITE
 from g2disk.servers.nbd.connection import Connection
 from tests.support.loops import on_every_loop
 from tests.support.nbd_in_process import FORMS, GatedReads, ask_at_once, blocking, client, serving
 from tests.support.nbd_replies import DISC
 from tests.support.nbd_wire import GO, SHUTDOWN, Refused, WireClient, info_data, request
 from tests.support.processes import wait_until
-from tests.support.session import HeldDisk
+from tests.support.session import HeldDisk, remote, server_of, until
 
 MIB = 1 << 20
 
@@ -212,3 +212,18 @@ async def test_a_disk_that_is_stuck_holds_up_a_stop_for_the_grace_alone(tmp_path
             await server.drain(0.05)
 
             assert await blocking(wire.closed)
+
+
+async def test_a_gateway_ends_while_its_server_is_away(tmp_path: Path) -> None:
+    """A change that waits for the server cannot be cancelled; giving the disk up ends it."""
+    async with server_of() as target:
+        disk = await remote(target)
+        async with serving(tmp_path, disk) as (server, socket):
+            with contextlib.ExitStack() as stack:
+                wire = await client(stack, socket)
+                target.streams.serve = None
+                target.streams.opened[-1].cut()
+                wire.ask(TRIM, 0, 4096)
+                await until(lambda: disk.state().in_flight > 0)
+                async with asyncio.timeout(10):
+                    await server.drain(0.1, disk.close)

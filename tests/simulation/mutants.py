@@ -60,6 +60,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 _SESSION, _RECORD, _REPLAY = "g2disk.remote.session", "g2disk.remote.record", "g2disk.remote.replay"
+_UNSETTLED = "g2disk.remote.unsettled"
 _FLIGHT, _ORDERING, _DISK = "g2disk.remote.session_flight", "g2disk.remote.ordering", "g2disk.remote.disk"
 _SHARED, _SERVER = "g2disk.servers.grpc.session_shared", "g2disk.servers.grpc.session"
 _SERVED = "g2disk.servers.grpc.session_disk"
@@ -85,7 +86,7 @@ MUTANTS = [
         "self._record.flushed(self._record.mark())",
     ),
     Mutant("the oldest change wins in a replay", _REPLAY, "in reversed(changes):", "in changes:"),
-    Mutant("the record is lost at a reconnection", _SESSION, "self._record.again()", "()"),
+    Mutant("the record is lost at a reconnection", _UNSETTLED, "self._record.again()", "()"),
     Mutant(
         "the replay is not flushed",
         _REPLAY,
@@ -132,13 +133,14 @@ MUTANTS = [
         "if first > last:",
     ),
     Mutant("attempts begin anew with each process", _SESSION, "terms.generation << 32", "0"),
-    Mutant("an inherited record is not replayed", _SESSION, "return left.changes", "return ()"),
-    Mutant("an incomplete record is taken for a complete one", _SESSION, "if not left.complete:", "if left is None:"),
+    Mutant("an inherited record is not replayed", _UNSETTLED, "return left.changes", "return ()"),
+    Mutant("an incomplete record is taken for a complete one", _UNSETTLED, "if not left.complete:", "if left is None:"),
     Mutant(
         "an inherited record is forgotten before it is replayed",
-        _SESSION,
-        "changes = self._inherited_changes(said)",
-        "changes = self._inherited_changes(said)\n            self._settle_inheritance(said.identity)",
+        _UNSETTLED,
+        "return Replay(said.instance, self._inherited_changes(said), longest)",
+        "left = self._inherited_changes(said)\n            self.settle(said.identity)\n"
+        "            return Replay(said.instance, left, longest)",
     ),
     Mutant("durable changes stay in the kept record", _RECORD, "self._keeper.covered(count)", "pass"),
     Mutant("writes are sent beyond the bound", _FLIGHT, "if kept and kept > room:", "if kept < 0:"),

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from g2disk.cancellation import to_the_end
 from g2disk.disk.disk import Done
 from g2disk.errors import Corrupt, Denied, DiskError, Fenced, Invalid, OutOfSpace, Unavailable
 from g2disk.remote.condition import Condition, RemoteState
@@ -38,6 +39,7 @@ from g2disk.remote.session_stream import Opener, SessionStream
 from g2disk.remote.status import StatusCode
 from g2disk.remote.stream import Status
 from g2disk.remote.terms import Terms
+from g2disk.remote.unsettled import Lost, Unsettled
 from g2disk.request import CACHE, EXTENTS, FLUSH, OPERATIONS, READ, Request
 from g2disk.units import MIB
 
@@ -85,7 +87,6 @@ class Session:
         self._connection = connection
         self._owner = owner
         self._patient = terms.patient
-        self._keeper = terms.record
         self._random = random.Random(client)  # noqa: S311  jitter is no secret
         self._loop = asyncio.get_running_loop()
         self._record = Record(terms.unflushed_limit, terms.record)
@@ -97,8 +98,7 @@ class Session:
         """The open session."""
         self._replay: Replay | None = None
         """What goes before all else."""
-        self._inherited = terms.record is not None and not terms.record.recovered.empty
-        """What the process before left unflushed is not settled yet."""
+        self._unsettled = Unsettled(self._record, terms.record, connection.endpoint)
         self._longest = 0
         """Bytes of a write."""
         self._flushes = True
@@ -150,7 +150,7 @@ class Session:
                 future.set_result(self._instance)
 
         self.submit([request], done)
-        instance = await (future if request.operation in _HARMLESS else _to_the_end(future))
+        instance = await (future if request.operation in _HARMLESS else to_the_end(future))
         if request.error is not None:
             raise request.error
         return instance
@@ -177,8 +177,7 @@ class Session:
     def accept(self) -> None:
         """A person takes the disk as it is at the server now: the record is given up, and the identity forgotten."""
         self._abort()
-        self._record.clear()
-        self._settle_inheritance("")
+        self._unsettled.settle("")
         self._head = RequestHead(self._head.client, self._head.attempt, self._head.disk)
         self._condition.accepted()
         if self._patient:
@@ -422,7 +421,7 @@ class Session:
                 reply = decoder.decode(await stream.first())
             replay = self._begin(reply, decoder)
             stream.begin()
-        except _Lost as lost:
+        except Lost as lost:
             stream.abort()
             self._end(lost.reason)
             return
@@ -457,52 +456,10 @@ class Session:
             )
         self._longest = self._owner.described(said, bounds)
         self._flushes = said.capabilities.flush
-        replay = self._what_to_replay(said)
+        replay = self._unsettled.replay(said, self._longest)
         self._head = RequestHead(head.client, head.attempt, said.disk, said.identity)
         self._flight.begin(self._head, bounds, decoder)
         return replay
-
-    def _what_to_replay(self, said: disk_pb2.DescribeReply) -> Replay | None:
-        """What must be sent before all else to a server that describes the disk so.  Raises `_Lost`.
-
-        What another process left is flushed at least, so that from then on only this one's counts.
-        """
-        if not self._flushes:
-            self._record.clear()
-            self._settle_inheritance(said.identity)
-            return None
-        changes: Sequence[Request] = ()
-        if self._inherited:
-            changes = self._inherited_changes(said)
-        elif self._record.doubts(said.instance):
-            log.warning(
-                "= %s was restarted, or lost writes: sending it %d unflushed changes (%d bytes) again",
-                self._connection.endpoint,
-                len(self._record),
-                self._record.data_bytes,
-            )
-            changes = self._record.again()
-        else:
-            if self._keeper is not None and not len(self._record):
-                self._keeper.begin(said.identity)
-            return None
-        return Replay(said.instance, changes, self._longest)
-
-    def _inherited_changes(self, said: disk_pb2.DescribeReply) -> Sequence[Request]:
-        assert self._keeper is not None
-        left = self._keeper.recovered
-        if left.identity != said.identity:
-            raise _Lost(Fenced("the record of unflushed writes that was found belongs to another disk"))
-        if left.instance and left.instance == said.instance:
-            return ()
-        if not left.complete:
-            raise _Lost(
-                Fenced(
-                    "this gateway was killed while it had unflushed writes, and the server was restarted since: "
-                    "they may be lost"
-                )
-            )
-        return left.changes
 
     def _replayed(self, replay: Replay, instance: str, entries: list[Entry]) -> None:
         """These parts of the record, or the flush behind them, were answered."""
@@ -521,17 +478,11 @@ class Session:
         else:
             if replay.over:
                 self._replay = self._flight.replaying = None
-                self._record.clear()
-                self._settle_inheritance(self._head.identity)
+                self._unsettled.settle(self._head.identity)
                 self._pause = 0.0
                 self._condition.connected()
                 self._owner.heard(instance)
             self._send()
-
-    def _settle_inheritance(self, identity: str) -> None:
-        self._inherited = False
-        if self._keeper is not None:
-            self._keeper.begin(identity)
 
     def _look(self) -> None:
         """Fail what has waited too long."""
@@ -574,14 +525,6 @@ class Session:
         _report(entries)
 
 
-class _Lost(Exception):
-    """The record cannot be sent again."""
-
-    def __init__(self, reason: Fenced) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
 def _report(entries: Iterable[Entry]) -> None:
     """Tell those who submitted these requests that they are done."""
     groups: dict[Done, list[Request]] = {}
@@ -589,19 +532,6 @@ def _report(entries: Iterable[Entry]) -> None:
         groups.setdefault(entry.submission.done, []).append(entry.request)
     for done, requests in groups.items():
         done(requests)
-
-
-async def _to_the_end(future: asyncio.Future[str]) -> str:
-    """What `future` gives; waited for also when this is cancelled meanwhile."""
-    cancelled: asyncio.CancelledError | None = None
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return future.result()
 
 
 _FOR_EVER = float("inf")

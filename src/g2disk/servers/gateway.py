@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from g2disk.disk import Disk, DiskInfo
 from g2disk.disk.layers.checked import Checked
@@ -45,7 +46,8 @@ class Gateway:
         self._names = names
         self._read_only = read_only
         self._store = RemoteStore(endpoint, timeout)
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """While somebody opens the disk of that name."""
         self._disks: dict[str, Disk] = {}
         self._served: dict[str, Disk] = {}
 
@@ -56,7 +58,8 @@ class Gateway:
             raise NotFound(f"this gateway serves {len(self._names)} disks; say which one of {', '.join(self._names)}")
         if self._names and name not in self._names:
             raise Invalid(f"this gateway serves only {', '.join(map(repr, self._names))}, not {name!r}")
-        async with self._opening.setdefault(name, asyncio.Lock()):  # two sessions of one client would fence each other
+        opening = self._opening.setdefault(name, asyncio.Lock())
+        async with opening:  # two sessions of one client would fence each other
             return await self._open(name)
 
     async def _open(self, name: str) -> tuple[str, Disk]:

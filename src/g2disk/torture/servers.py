@@ -135,8 +135,8 @@ class ForeignServer:
 
     async def start(self) -> None:
         """Run the restart command.  It may return, having started the server, or go on as the server."""
-        process = await _shell(self._restart)
-        if not await _listens(self.endpoint, self._clock, lambda: not process.returncode):
+        pid = _left_running(self._restart)
+        if not await _listens(self.endpoint, self._clock, lambda: not _has_failed(pid)):
             raise Unavailable(f"no server listens at {self.endpoint} after the restart command; try: {self._restart}")
 
     async def kill(self) -> None:
@@ -146,7 +146,10 @@ class ForeignServer:
             self._signal(signal.SIGKILL)
             await _until_gone(pid, self._clock)
             return
-        process = await _shell(self._kill)
+        nothing = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", self._kill, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+        )
         if await process.wait():
             raise Unavailable(f"the kill command ended with status {process.returncode}; try: {self._kill}")
 
@@ -179,11 +182,19 @@ class ForeignServer:
             raise Invalid(f"{self._pid_file} holds no process id; write the server's there") from None
 
 
-async def _shell(command: str) -> asyncio.subprocess.Process:
-    nothing = asyncio.subprocess.DEVNULL
-    return await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
-    )
+def _left_running(command: str) -> int:
+    """Start a command for a shell, and return its pid: it may go on as the server, beyond our end."""
+    nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+    return os.posix_spawn("/bin/sh", ["/bin/sh", "-c", command], os.environ, file_actions=nothing, setsid=True)
+
+
+def _has_failed(pid: int) -> bool:
+    """Whether a child ended with an error; one that goes on, or did what it was asked, has not."""
+    try:
+        _, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return False  # ended well, as was seen before
+    return status != 0
 
 
 async def _listens(endpoint: str, clock: Clock, alive: Callable[[], bool]) -> bool:
