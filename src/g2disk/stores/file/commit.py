@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from g2disk.stores.file.threads import Crew, Usage
+from g2disk.threads import Crew, Usage
 
 
 class Commit:

@@ -14,7 +14,7 @@ from g2disk.errors import DiskError, Fenced, OutOfRange, ReadOnly, Unsupported
 from g2disk.stores.file import linux
 from g2disk.stores.file.commit import Commit
 from g2disk.stores.file.failures import explain
-from g2disk.stores.file.threads import Crew, Usage
+from g2disk.threads import Crew, Usage
 from g2disk.units import MIB
 
 T = TypeVar("T")

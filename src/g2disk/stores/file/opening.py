@@ -18,7 +18,7 @@ from g2disk.stores.file.disk import FileDisk
 from g2disk.stores.file.failures import explain, explained
 from g2disk.stores.file.lock import Lock, share_lock, take_lock
 from g2disk.stores.file.metadata import Metadata, instance
-from g2disk.stores.file.threads import Crew
+from g2disk.threads import Crew
 
 _log = logging.getLogger(__name__)
 

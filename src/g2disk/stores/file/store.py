@@ -21,8 +21,8 @@ from g2disk.stores.file.disk import FileDisk
 from g2disk.stores.file.lock import Lock
 from g2disk.stores.file.metadata import Metadata
 from g2disk.stores.file.opening import open_directory, open_disk
-from g2disk.stores.file.threads import Crew
 from g2disk.stores.store import DiskEntry, Store
+from g2disk.threads import Crew
 from g2disk.units import DEFAULT_DISK, check_disk_name, check_disk_size
 
 T = TypeVar("T")

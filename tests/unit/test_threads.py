@@ -10,8 +10,8 @@ import pytest
 
 from g2disk.cancellation import to_the_end
 from g2disk.stores.file.commit import Commit
-from g2disk.stores.file.threads import Crew, Usage
 from g2disk.testing.clock import turns
+from g2disk.threads import Crew, Usage
 
 
 @pytest.fixture
