@@ -116,7 +116,7 @@ MUTANTS = [
         _SESSION,
         "self._flight.take_back(entries)",
         "reads = [entry for entry in entries if entry.request.operation == READ]\n"
-        "            _report(reads)\n"
+        "            report(reads)\n"
         "            self._flight.take_back([entry for entry in entries if entry not in reads])",
     ),
     Mutant("replies that are not believed are forgotten", _SESSION, "self._flight.take_back(entries)", "pass"),

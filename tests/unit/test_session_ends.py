@@ -14,7 +14,7 @@ from tests.support.streams import Streams
 from g2disk.clock import SystemClock
 from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.errors import Corrupt, DiskError, Fenced, OutOfRange, OutOfSpace, ReadOnly, Unavailable, Unsupported
-from g2disk.remote import session
+from g2disk.remote import session_opening
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.session_flight import Bounds
@@ -162,7 +162,7 @@ async def test_more_requests_than_fit_wait_in_order() -> None:
 
 async def test_replies_keep_to_what_the_client_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server cuts its replies where the client's largest message ends."""
-    monkeypatch.setattr(session, "_WANTED", disk_pb2.SessionOpen(maximum_message=32 * KIB))
+    monkeypatch.setattr(session_opening, "_OPEN", disk_pb2.SessionOpen(maximum_message=32 * KIB))
     async with server_of() as server:
         disk = await remote(server)
         reads = [Request(READ, 0, at * 4096, 4096) for at in range(32)]

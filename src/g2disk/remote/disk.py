@@ -17,8 +17,9 @@ from g2disk.remote.methods import DESCRIBE
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.pieces import for_each_piece
 from g2disk.remote.record import UnflushedLog
-from g2disk.remote.session import MARGIN, WANTED, Session
+from g2disk.remote.session import Session
 from g2disk.remote.session_flight import Bounds
+from g2disk.remote.session_opening import MARGIN, WANTED
 from g2disk.remote.terms import Terms
 from g2disk.remote.unary import Unary
 from g2disk.request import CACHE, EXTENTS, FAST, FLUSH, FUA, KEEP_ALLOCATED, READ, TRIM, WRITE, ZERO, Request

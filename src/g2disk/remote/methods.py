@@ -103,6 +103,24 @@ RESIZE: Method[catalogue_pb2.ResizeRequest, catalogue_pb2.ResizeReply] = plain(
 DELETE: Method[catalogue_pb2.DeleteRequest, catalogue_pb2.DeleteReply] = plain(
     CATALOGUE, "Delete", catalogue_pb2.DeleteRequest, catalogue_pb2.DeleteReply
 )
+CREATE_SNAPSHOT: Method[catalogue_pb2.CreateSnapshotRequest, catalogue_pb2.CreateSnapshotReply] = plain(
+    CATALOGUE, "CreateSnapshot", catalogue_pb2.CreateSnapshotRequest, catalogue_pb2.CreateSnapshotReply
+)
+LIST_SNAPSHOTS: Method[catalogue_pb2.ListSnapshotsRequest, catalogue_pb2.ListSnapshotsReply] = plain(
+    CATALOGUE, "ListSnapshots", catalogue_pb2.ListSnapshotsRequest, catalogue_pb2.ListSnapshotsReply
+)
+DELETE_SNAPSHOT: Method[catalogue_pb2.DeleteSnapshotRequest, catalogue_pb2.DeleteSnapshotReply] = plain(
+    CATALOGUE, "DeleteSnapshot", catalogue_pb2.DeleteSnapshotRequest, catalogue_pb2.DeleteSnapshotReply
+)
+ROLLBACK: Method[catalogue_pb2.RollbackRequest, catalogue_pb2.RollbackReply] = plain(
+    CATALOGUE, "Rollback", catalogue_pb2.RollbackRequest, catalogue_pb2.RollbackReply
+)
+CLONE: Method[catalogue_pb2.CloneRequest, catalogue_pb2.CloneReply] = plain(
+    CATALOGUE, "Clone", catalogue_pb2.CloneRequest, catalogue_pb2.CloneReply
+)
+MAP: Method[catalogue_pb2.MapRequest, catalogue_pb2.MapReply] = plain(
+    CATALOGUE, "Map", catalogue_pb2.MapRequest, catalogue_pb2.MapReply
+)
 
 REFERENCE_GET_SIZE: Method[reference_pb2.GetSizeRequest, reference_pb2.GetSizeResponse] = plain(
     REFERENCE, "GetSize", reference_pb2.GetSizeRequest, reference_pb2.GetSizeResponse

@@ -13,54 +13,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections import deque
-from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from g2disk.cancellation import to_the_end
 from g2disk.disk.disk import Done
-from g2disk.errors import Corrupt, Denied, DiskError, Fenced, Invalid, OutOfSpace, Unavailable
+from g2disk.errors import Denied, DiskError, Fenced, Invalid, OutOfSpace, Unavailable
+from g2disk.remote.backlog import Backlog, report
 from g2disk.remote.condition import Condition, RemoteState
-from g2disk.remote.ordering import CHANGES, Ordering
-from g2disk.remote.parking import Parking
+from g2disk.remote.ordering import CHANGES
+from g2disk.remote.own_flush import OwnFlush
 from g2disk.remote.pb import disk_pb2
 from g2disk.remote.record import Record
 from g2disk.remote.replay import Replay
-from g2disk.remote.session_codec import (
-    ReplyDecoder,
-    ReplyMessage,
-    RequestHead,
-    encode_open,
-    request_prefix,
-)
-from g2disk.remote.session_flight import Bounds, Entry, Flight, Submission, take_overdue
+from g2disk.remote.session_codec import ReplyDecoder, RequestHead
+from g2disk.remote.session_flight import Bounds, Entry
+from g2disk.remote.session_opening import Pauses, open_session
 from g2disk.remote.session_stream import Opener, SessionStream
-from g2disk.remote.status import StatusCode
-from g2disk.remote.stream import Status
 from g2disk.remote.terms import Terms
 from g2disk.remote.unsettled import Lost, Unsettled
-from g2disk.request import CACHE, EXTENTS, FLUSH, OPERATIONS, READ, Request
-from g2disk.units import MIB
+from g2disk.request import CACHE, EXTENTS, FLUSH, READ, Request
 
 log = logging.getLogger(__name__)
-
-WANTED = Bounds(requests=1024, data=64 * MIB, message=8 * MIB)
-"""What this end asks for; servers may allow less."""
 
 GATHER = 32
 """Requests that are enough for a message.  A client that has many in flight asks for them one after the other; sending
 each alone costs more than the moment until they are all there."""
 
-MARGIN = 4096
-"""Bytes that a message may have around its largest piece of data."""
-
+_FOR_EVER = math.inf
 _HARMLESS = frozenset((READ, FLUSH, EXTENTS, CACHE))
 """What may be done or not, when nobody waits for it any more."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
-"""Seconds between two attempts to open a session; doubled each time, and half of it by chance."""
 _LOOKS = 1.0
-"""Seconds between two looks for requests that wait too long, and between two flushes that fail."""
+"""Seconds between two looks for requests that wait too long."""
 _WAITED_OUT = (Unavailable, OutOfSpace, Denied)
 """Answers that a person may change at the server."""
 
@@ -90,9 +76,8 @@ class Session:
         self._random = random.Random(client)  # noqa: S311  jitter is no secret
         self._loop = asyncio.get_running_loop()
         self._record = Record(terms.unflushed_limit, terms.record)
-        self._flight = Flight(self._record)
-        self._ordering: Ordering[Entry] = Ordering()
-        self._parking = Parking(self._loop, self._random, self._unpark)
+        self._backlog = Backlog(self._record, self._loop, self._random, self._unparked)
+        self._flight = self._backlog.flight
         self._head = RequestHead(client, terms.generation << 32)
         self._stream: SessionStream | None = None
         """The open session."""
@@ -106,11 +91,8 @@ class Session:
         self._opening: asyncio.Task[None] | None = None
         self._sending: asyncio.Handle | None = None
         self._looking: asyncio.TimerHandle | None = None
-        self._own_flush: Entry | None = None
-        """One that nobody asked for, under way."""
-        self._flush_later: asyncio.TimerHandle | None = None
-        self._pause = 0.0
-        """Seconds to wait before the next session is opened; 0 where the last one answered something."""
+        self._own_flush = OwnFlush(self._loop, self._flush_again)
+        self._pauses = Pauses(connection.clock, self._random)
         self._instance = ""
         """What the reply said that is being dealt with."""
         self._condition = Condition(f"the disk at {connection.endpoint}", connection.clock, loud=terms.patient)
@@ -127,8 +109,7 @@ class Session:
 
     def submit(self, requests: list[Request], done: Done) -> None:
         """Send these requests, each within the bounds; they are reported to `done` when they are answered or failed."""
-        submission = Submission(done, self._loop.time() + self._connection.timeout)
-        self._flight.waiting += self._ordering.admit([Entry(request, submission) for request in requests])
+        self._backlog.submit(requests, done, self._loop.time() + self._connection.timeout)
         if self._looking is None and self._connection.timeout < _FOR_EVER:
             self._looking = self._loop.call_later(_LOOKS, self._look)
         if self._stream is None:
@@ -158,12 +139,11 @@ class Session:
     def state(self) -> RemoteState:
         """How it stands with the server."""
         condition, record = self._condition, self._record
-        in_flight = len(self._flight) + len(self._ordering.waiting) + len(self._parking)
         return RemoteState(
             condition.current,
             condition.since,
             condition.cause,
-            in_flight,
+            len(self._backlog),
             record.data_bytes,
             len(record),
             max(self._opened - 1, 0),
@@ -186,9 +166,9 @@ class Session:
     async def close(self) -> None:
         """End the session; what waits or is in flight fails."""
         self._closed = True
-        for timer in (self._looking, self._flush_later):
-            if timer is not None:
-                timer.cancel()
+        self._own_flush.close()
+        if self._looking is not None:
+            self._looking.cancel()
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
@@ -210,7 +190,8 @@ class Session:
             self._flight.take_back(entries)
             self._break(Unavailable("the server was restarted, or lost writes that were not flushed"))
         else:
-            self._instance, self._pause = instance, 0.0
+            self._instance = instance
+            self._pauses.worth_it()
             self._answered(instance, entries)
         if message.description is not None and self._stream is not None:
             self._described(message.description)
@@ -230,7 +211,7 @@ class Session:
             if not_begun or isinstance(error, Unavailable):
                 self._flight.waiting.extendleft(reversed(entries))
             else:
-                self._give_up(entries, error)
+                self._backlog.give_up(entries, error)
         if self._wanted:
             self._reopen()
 
@@ -264,7 +245,9 @@ class Session:
         if self._replay is not None:
             self.fail(Fenced("the server takes smaller messages now than the unflushed writes that it lost"))
         else:
-            self._give_up(entries, Invalid("the server takes smaller messages since it was restarted; try again"))
+            self._backlog.give_up(
+                entries, Invalid("the server takes smaller messages since it was restarted; try again")
+            )
 
     def _answered(self, instance: str, entries: list[Entry]) -> None:
         """These were answered by the instance that the record is of."""
@@ -275,15 +258,14 @@ class Session:
         if changes:
             if self._flushes:
                 self._keep(instance, changes)
-            self._flight.waiting += self._ordering.finished(changes)
+            self._backlog.finished(changes)
         if len(changes) < len(entries):
             self._shorten_record(entries)
         self._owner.heard(instance)
-        if not self._parking.calm:
-            self._parking.settled(entries)
-        if self._parking.calm:
+        self._backlog.settled(entries)
+        if self._backlog.calm:
             self._condition.connected()
-        _report(entries)
+        report(entries)
         if self._record.wants_flush:
             self._flush()
         if not self._flight.drained and self._sending is None:
@@ -312,13 +294,11 @@ class Session:
         for entry in parked:
             assert entry.request.error is not None
             self._condition.waiting(entry.request.error)
-            self._parking.add(entry)
+            self._backlog.park(entry)
         there = set(map(id, parked))
         return [entry for entry in entries if id(entry) not in there]
 
-    def _unpark(self, entries: Sequence[Entry]) -> None:
-        """Try these again."""
-        self._flight.waiting.extendleft(reversed(entries))
+    def _unparked(self) -> None:
         if self._stream is None:
             self._reopen()
         else:
@@ -326,20 +306,12 @@ class Session:
 
     def _flush(self) -> bool:
         """Flush without being asked to, as the record is getting long; whether that is news."""
-        if self._own_flush is not None or self._flush_later is not None:
-            return False
-        self._own_flush = Entry(Request(FLUSH, 0, 0, 0), Submission(self._flushed, _FOR_EVER))
-        self._flight.waiting.appendleft(self._own_flush)
-        return True
-
-    def _flushed(self, requests: list[Request]) -> None:
-        self._own_flush = None
-        if requests[0].error is not None and not self._closed:
-            log.warning("! the unflushed record is long, and a flush failed: %s", requests[0].error)
-            self._flush_later = self._loop.call_later(_LOOKS, self._flush_again)
+        entry = self._own_flush.next()
+        if entry is not None:
+            self._flight.waiting.appendleft(entry)
+        return entry is not None
 
     def _flush_again(self) -> None:
-        self._flush_later = None
         if len(self._record) and self._stream is not None:
             self._flush()
             self._send()
@@ -383,7 +355,7 @@ class Session:
         try:
             while self._wanted:
                 try:
-                    await self._rest()
+                    await self._pauses.rest()
                     await self._open(wait=False)
                 except Fenced as error:
                     self._opening = None  # who hears of it may ask for the next one at once
@@ -401,33 +373,19 @@ class Session:
             if self._opening is asyncio.current_task():
                 self._opening = None
 
-    async def _rest(self) -> None:
-        """Wait before a session is opened again, longer each time, also where sessions open and break at once."""
-        pause, self._pause = self._pause, min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
-        if pause:
-            await self._connection.clock.sleep(pause * (0.5 + self._random.random() / 2))
-
     async def _open(self, wait: bool) -> None:
         """Open the next session, and go on in it with the record, or with what waits."""
         head = self._head
         head = self._head = RequestHead(head.client, head.attempt + 1, head.disk, head.identity)
         stream = SessionStream(self, self._connection)
-        decoder = ReplyDecoder()
-        limit = self._connection.timeout
         try:
-            async with asyncio.timeout(limit if limit < _FOR_EVER else None):
-                await stream.connect(wait)
-                stream.send(encode_open(request_prefix(head), _WANTED))
-                reply = decoder.decode(await stream.first())
-            replay = self._begin(reply, decoder)
+            opened, bounds, decoder = await open_session(stream, self._connection, head, wait)
+            replay = self._begin(opened, bounds, decoder)
             stream.begin()
         except Lost as lost:
             stream.abort()
             self._end(lost.reason)
             return
-        except TimeoutError:
-            stream.abort()
-            raise self._connection.error(Status(StatusCode.DEADLINE_EXCEEDED), "Session") from None
         except BaseException:
             stream.abort()
             raise
@@ -439,21 +397,8 @@ class Session:
             self._replay, self._flight.replaying = replay, deque(replay.begin())
         self._send()
 
-    def _begin(self, reply: ReplyMessage, decoder: ReplyDecoder) -> Replay | None:
-        opened, head = reply.opened, self._head
-        if opened is None or len(reply.ids) or len(reply.payload) or reply.head.attempt != head.attempt:
-            raise Corrupt(f"the first reply of {self._connection.endpoint} opens no session; the server is broken")
-        said = opened.description
-        bounds = Bounds(
-            min(opened.maximum_in_flight_requests, WANTED.requests),
-            min(opened.maximum_in_flight_bytes, WANTED.data),
-            opened.maximum_message,
-        )
-        block = said.minimum_block or 1
-        if not bounds.requests or bounds.data < block or bounds.message < block + MARGIN:
-            raise Corrupt(
-                f"the bounds of sessions with {self._connection.endpoint} are too small; the server is broken"
-            )
+    def _begin(self, opened: disk_pb2.SessionOpened, bounds: Bounds, decoder: ReplyDecoder) -> Replay | None:
+        said, head = opened.description, self._head
         self._longest = self._owner.described(said, bounds)
         self._flushes = said.capabilities.flush
         replay = self._unsettled.replay(said, self._longest)
@@ -479,7 +424,7 @@ class Session:
             if replay.over:
                 self._replay = self._flight.replaying = None
                 self._unsettled.settle(self._head.identity)
-                self._pause = 0.0
+                self._pauses.worth_it()
                 self._condition.connected()
                 self._owner.heard(instance)
             self._send()
@@ -489,55 +434,16 @@ class Session:
         self._looking = None
         now, where = self._loop.time(), f"the server at {self._connection.endpoint}"
         seconds = f"{self._connection.timeout:g} s"
-        waited, sent = self._flight.overdue(now)
-        for entry, cause in self._parking.overdue(now):
-            self._give_up([entry], cause)
-        self._give_up(waited, Unavailable(f"{where} could not be reached for {seconds}; see whether it runs"))
-        blocked = take_overdue(self._ordering.waiting, now)
-        self._fail(blocked, Unavailable(f"{where} left an older change unanswered for {seconds}; see whether it runs"))
+        sent = self._backlog.give_up_overdue(now, where, seconds)
         # Done late, a write would land on those after it.  The next session begins when it is over at the server.
         if self._stream is not None and any(entry.request.operation not in _HARMLESS for entry in sent):
             self._break(Unavailable(f"{where} left a change of the disk unanswered for {seconds}; see whether it runs"))
-        for entry in sent:
-            what = OPERATIONS[entry.request.operation].capitalize()
-            message = f"{where} did not answer {what} within {seconds}; see whether it runs and is not stuck"
-            self._give_up([entry], Unavailable(message))
+        self._backlog.give_up_unanswered(sent, where, seconds)
         if not self._flight.drained:
             self._send()
         if self.state().in_flight and not self._closed and self._looking is None:
             self._looking = self._loop.call_later(_LOOKS, self._look)
 
     def _fail_all(self, error: DiskError) -> None:
-        entries = [*self._flight.take_all(), *self._parking.take_all(), *self._ordering.waiting]
-        self._ordering = Ordering()
-        self._own_flush = None
-        self._fail(entries, error)
-
-    def _give_up(self, entries: list[Entry], error: DiskError) -> None:
-        """Fail changes that others may wait for."""
-        self._flight.waiting += self._ordering.finished(entries)
-        self._parking.settled(entries)
-        self._fail(entries, error)
-
-    def _fail(self, entries: list[Entry], error: DiskError) -> None:
-        for entry in entries:
-            entry.request.data, entry.request.error = None, type(error)(*error.args)
-        _report(entries)
-
-
-def _report(entries: Iterable[Entry]) -> None:
-    """Tell those who submitted these requests that they are done."""
-    groups: dict[Done, list[Request]] = {}
-    for entry in entries:
-        groups.setdefault(entry.submission.done, []).append(entry.request)
-    for done, requests in groups.items():
-        done(requests)
-
-
-_FOR_EVER = float("inf")
-
-_WANTED = disk_pb2.SessionOpen(
-    maximum_in_flight_requests=WANTED.requests,
-    maximum_in_flight_bytes=WANTED.data,
-    maximum_message=WANTED.message,
-)
+        self._own_flush.forget()
+        self._backlog.fail_all(error)
