@@ -79,3 +79,10 @@ def check_disk_name(name: str) -> str:
             "the first a letter or a digit"
         )
     return name
+
+
+def check_export_name(name: str) -> str:
+    """`name` itself if it can name a disk, or as NAME@SNAPSHOT a snapshot of one; else raises `Invalid`."""
+    for part in name.split("@", 1):
+        check_disk_name(part)
+    return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sortedcontainers import SortedDict
 
@@ -11,7 +11,7 @@ from g2disk.disk.identity import new_identity
 from g2disk.errors import DiskError, Exists, NotFound, OutOfRange, OutOfSpace
 from g2disk.request import EXTENTS, READ, TRIM, WRITE, ZERO, Request
 from g2disk.stores.chunks import CHUNK, PAGE, Chunk, Pool
-from g2disk.stores.store import DiskEntry, Store
+from g2disk.stores.store import NO_OPTIONS, DiskEntry, Store, without_options
 from g2disk.units import check_disk_name, check_disk_size
 
 _ZEROES = memoryview(bytes(CHUNK))
@@ -252,8 +252,11 @@ class MemoryStore(Store):
         """See `Store.open`."""
         return self._find(name)
 
-    async def create(self, name: str, size: int, description: str = "") -> DiskEntry:
+    async def create(
+        self, name: str, size: int, description: str = "", options: Mapping[str, str] = NO_OPTIONS
+    ) -> DiskEntry:
         """See `Store.create`."""
+        without_options(self.url, options)
         check_disk_name(name)
         check_disk_size(size)
         if name in self._disks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from g2disk.disk import Disk
 from g2disk.errors import Fenced
@@ -12,7 +12,7 @@ from g2disk.remote.endpoint import DEFAULT_TIMEOUT
 from g2disk.remote.methods import CREATE, DELETE, GET, LIST, RESIZE
 from g2disk.remote.negotiation import open_remote_disk
 from g2disk.remote.pb import catalogue_pb2
-from g2disk.stores.store import DiskEntry, Store
+from g2disk.stores.store import NO_OPTIONS, DiskEntry, Store
 from g2disk.units import DEFAULT_DISK, check_disk_name, check_disk_size
 
 
@@ -76,10 +76,12 @@ class RemoteStore(Store):
             disk = self._disks.setdefault(name, opened)
         return disk
 
-    async def create(self, name: str, size: int, description: str = "") -> DiskEntry:
+    async def create(
+        self, name: str, size: int, description: str = "", options: Mapping[str, str] = NO_OPTIONS
+    ) -> DiskEntry:
         """See `Store.create`."""
         request = catalogue_pb2.CreateRequest(
-            name=check_disk_name(name), size=check_disk_size(size), description=description
+            name=check_disk_name(name), size=check_disk_size(size), description=description, options=options
         )
         return _entry((await self.connection.call(CREATE, request, repeatable=False, wait=False)).disk)
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
 
 from g2disk.disk import Disk
-from g2disk.errors import NotFound, Unsupported
+from g2disk.errors import Invalid, NotFound, Unsupported
+from g2disk.stores.disk_map import DiskMap
 from g2disk.units import DEFAULT_DISK
+
+StateValue: TypeAlias = bool | int | float | str
+"""A figure or a text of `Store.state`."""
+
+NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +34,29 @@ class DiskEntry:
     """One line for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotEntry:
+    """What a catalogue says of one snapshot."""
+
+    name: str
+    created: float
+    """Seconds since 1970 (UTC)."""
+    size: int
+    """Bytes of the disk then."""
+    clones: int = 0
+    """Disks that began as this snapshot and need it."""
+
+
 class Store:
     """A set of disks with names; all methods may run concurrently, on one event loop.
 
-    `create`, `resize` and `delete` are atomic and, where the disks are, durable: once returned they survive a crash,
-    and otherwise they happened as a whole or not at all.  Names and sizes obey `g2disk.units`; a store checks them
-    itself.  A store whose disks are fixed leaves these three out, and they raise `Unsupported`.
+    What changes the catalogue is atomic and, where the disks are, durable: once returned it survives a crash, and
+    otherwise it happened as a whole or not at all.  Names and sizes obey `g2disk.units`; a store checks them itself.
+    A store whose disks are fixed leaves `create`, `resize` and `delete` out, one without snapshots all that is about
+    them, and they raise `Unsupported`.
+
+    A snapshot is the disk as it was at one moment, with all that had been acknowledged.  It has a name of its own for
+    each disk, obeying the rules for disks' names; NAME@SNAPSHOT names it among all, and `open` and `get` take that.
     """
 
     url: str
@@ -44,12 +69,17 @@ class Store:
     async def open(self, name: str) -> Disk:
         """The disk of that name.  Every call gives the same object, which belongs to the store: callers never close it.
 
-        Raises `NotFound`.
+        NAME@SNAPSHOT gives a disk that is read only.  Raises `NotFound`.
         """
         raise NotImplementedError
 
-    async def create(self, name: str, size: int, description: str = "") -> DiskEntry:
-        """Make a disk of `size` bytes of zeroes.  Raises `Invalid`, `Exists`, `OutOfSpace`, `ReadOnly`."""
+    async def create(
+        self, name: str, size: int, description: str = "", options: Mapping[str, str] = NO_OPTIONS
+    ) -> DiskEntry:
+        """Make a disk of `size` bytes of zeroes.  Raises `Invalid`, `Exists`, `OutOfSpace`, `ReadOnly`.
+
+        `options` are the store's own; it raises `Invalid` for one that it does not know (see `without_options`).
+        """
         raise Unsupported(f"{self.url} has a fixed set of disks; none can be created")
 
     async def resize(self, name: str, size: int) -> DiskEntry:
@@ -60,11 +90,54 @@ class Store:
         """Remove a disk and its data.  Objects that `open` gave raise `NotFound` from then on.  Raises `NotFound`."""
         raise Unsupported(f"{self.url} has a fixed set of disks; none can be deleted")
 
+    async def snapshots(self, name: str) -> Sequence[SnapshotEntry]:
+        """The snapshots of a disk, the oldest first.  Raises `NotFound`."""
+        raise self._no_snapshots()
+
+    async def create_snapshot(self, name: str, snapshot: str) -> SnapshotEntry:
+        """Keep a disk as it is now.  Raises `NotFound`, `Invalid`, `Exists`."""
+        raise self._no_snapshots()
+
+    async def delete_snapshot(self, name: str, snapshot: str) -> None:
+        """Forget a snapshot; the disk stays as it is.  Raises `NotFound`, and `Busy` while there are clones of it."""
+        raise self._no_snapshots()
+
+    async def rollback(self, name: str, snapshot: str) -> DiskEntry:
+        """Make a disk what it was at the snapshot, its size included; what was written since is lost.
+
+        Later snapshots stay.  Raises `NotFound`.
+        """
+        raise self._no_snapshots()
+
+    async def clone(self, name: str, snapshot: str, new_name: str) -> DiskEntry:
+        """Make a disk that begins as a snapshot of another, and shares what neither changes.
+
+        Raises `NotFound`, `Invalid`, `Exists`.
+        """
+        raise self._no_snapshots()
+
+    async def state(self, name: str) -> Mapping[str, StateValue]:
+        """How a disk stands, by the names of `g2disk.stores.figures`; nothing where there is nothing to say.
+
+        Raises `NotFound`.
+        """
+        return {}
+
+    async def map(self, name: str, offset: int, length: int, cells: int) -> DiskMap:
+        """What `length` bytes of a disk from `offset` on are made of, in at most `cells` parts.
+
+        Raises `NotFound`, `OutOfRange`, and `Unsupported` where there is nothing to say beyond the disk's extents.
+        """
+        raise Unsupported(f"{self.url} does not say how its disks are laid out")
+
     async def close(self) -> None:
         """Flush and close every open disk and give back locks.  No call is in flight, and none follows."""
 
     async def get(self, name: str) -> DiskEntry:
-        """One disk of `list`.  Raises `NotFound`."""
+        """One disk of `list`, or a snapshot.  Raises `NotFound`."""
+        if "@" in name:
+            info = (await self.open(name)).info()
+            return DiskEntry(name, info.size, info.identity, 0, True, info.description)
         for entry in await self.list():
             if entry.name == name:
                 return entry
@@ -79,6 +152,15 @@ class Store:
         if names:
             raise NotFound(f"{self.url} holds {len(names)} disks and none is called {DEFAULT_DISK!r}; say which one")
         raise NotFound(f"{self.url} holds no disk; make one with `g2disk create NAME SIZE`")
+
+    def _no_snapshots(self) -> Unsupported:
+        return Unsupported(f"{self.url} keeps no snapshots; disks on an object store do: objects:DIR, s3://BUCKET")
+
+
+def without_options(url: str, options: Mapping[str, str]) -> None:
+    """Raise `Invalid` if there are any: for stores whose disks have none."""
+    if options:
+        raise Invalid(f"disks of {url} have no option {next(iter(options))!r}; leave it out")
 
 
 def default_among(names: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from g2disk.stores.file.disk import FileDisk
 from g2disk.stores.file.lock import Lock
 from g2disk.stores.file.metadata import Metadata
 from g2disk.stores.file.opening import open_directory, open_disk
-from g2disk.stores.store import DiskEntry, Store
+from g2disk.stores.store import NO_OPTIONS, DiskEntry, Store, without_options
 from g2disk.threads import Crew
 from g2disk.units import DEFAULT_DISK, check_disk_name, check_disk_size
 
@@ -99,8 +99,11 @@ class FileStore(Store):
         disk = self._disks.get(name)
         return disk if disk is not None else await self._alone(self._open, name)
 
-    async def create(self, name: str, size: int, description: str = "") -> DiskEntry:
+    async def create(
+        self, name: str, size: int, description: str = "", options: Mapping[str, str] = NO_OPTIONS
+    ) -> DiskEntry:
         """See `Store.create`.  Raises `Invalid` too if the file system does not hold such large files."""
+        without_options(self.url, options)
         check_disk_name(name)
         check_disk_size(size)
         return await self._change(self._create, name, size, description)
