@@ -1,4 +1,4 @@
-"""`Crew`, threads for calls that block, made for very many short ones.
+"""`Crew`, threads for calls that block, made for very many short ones; `Runner`, what asks for no more than that.
 
 Results are handed to the event loop in batches: however many calls end while the loop is busy, it is woken once.  That
 makes a call several times cheaper than with `concurrent.futures` when many are in flight.
@@ -11,12 +11,28 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
 Ended = Callable[[Any, BaseException | None], None]
 """Called on the event loop with what a call returned, or what it raised."""
+
+
+class Runner(Protocol):
+    """Something that runs calls that take long or block: a `Crew`, or `Inline` where everything is to be repeatable."""
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """`function(*arguments)`.  It always ends before this does, also when this is cancelled."""
+        ...
+
+
+class Inline:
+    """A `Runner` without threads: each call is done where it is made, at once."""
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """See `Runner.run`."""
+        return function(*arguments)
 
 
 class Crew:
