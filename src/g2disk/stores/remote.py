@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from g2disk.disk import Disk
-from g2disk.errors import Fenced
+from g2disk.errors import Corrupt, Fenced, Unsupported
 from g2disk.remote.connection import Connection, UnknownMethod, check_reply
 from g2disk.remote.disk import RemoteDisk
 from g2disk.remote.endpoint import DEFAULT_TIMEOUT
-from g2disk.remote.methods import CREATE, DELETE, GET, LIST, RESIZE
+from g2disk.remote.methods import (
+    CLONE,
+    CREATE,
+    CREATE_SNAPSHOT,
+    DELETE,
+    DELETE_SNAPSHOT,
+    GET,
+    LIST,
+    LIST_SNAPSHOTS,
+    MAP,
+    RESIZE,
+    ROLLBACK,
+    Method,
+    Reply,
+    Request,
+)
 from g2disk.remote.negotiation import open_remote_disk
 from g2disk.remote.pb import catalogue_pb2
-from g2disk.stores.store import NO_OPTIONS, DiskEntry, Store
+from g2disk.stores.catalogue_messages import entry_of, map_of, snapshot_of, state_of
+from g2disk.stores.disk_map import DiskMap
+from g2disk.stores.store import NO_OPTIONS, DiskEntry, SnapshotEntry, StateValue, Store
 from g2disk.units import DEFAULT_DISK, check_disk_name, check_disk_size
 
 
@@ -44,7 +61,7 @@ class RemoteStore(Store):
             except UnknownMethod:
                 entry = await self._only_disk()
                 return [entry], entry.name
-            entries += map(_entry, reply.disks)
+            entries += map(entry_of, reply.disks)
             if not reply.next_page_token:
                 return entries, reply.default_disk
             goes_on = bool(reply.disks) and reply.next_page_token != token
@@ -55,7 +72,7 @@ class RemoteStore(Store):
         """One disk; the empty name is the default disk."""
         request = catalogue_pb2.GetRequest(name=name)
         try:
-            entry = _entry((await self.connection.call(GET, request, repeatable=True, wait=False)).disk)
+            entry = entry_of((await self.connection.call(GET, request, repeatable=True, wait=False)).disk)
         except UnknownMethod:
             entry = await self._only_disk(name)
         await self._follow(entry.name)
@@ -83,7 +100,7 @@ class RemoteStore(Store):
         request = catalogue_pb2.CreateRequest(
             name=check_disk_name(name), size=check_disk_size(size), description=description, options=options
         )
-        return _entry((await self.connection.call(CREATE, request, repeatable=False, wait=False)).disk)
+        return entry_of((await self.connection.call(CREATE, request, repeatable=False, wait=False)).disk)
 
     async def resize(self, name: str, size: int, allow_shrink: bool = True) -> DiskEntry:
         """See `Store.resize`; raises `Invalid` instead of shrinking without `allow_shrink`."""
@@ -92,7 +109,7 @@ class RemoteStore(Store):
         disk = self._disks.get(name)
         if isinstance(disk, RemoteDisk):
             await disk.refresh()
-        return _entry(reply.disk)
+        return entry_of(reply.disk)
 
     async def delete(self, name: str) -> None:
         """See `Store.delete`."""
@@ -101,6 +118,55 @@ class RemoteStore(Store):
             await self.connection.call(DELETE, request, repeatable=False, wait=False)
         finally:  # whatever the answer, it may be gone
             self._disks.pop(name, None)
+
+    async def snapshots(self, name: str) -> Sequence[SnapshotEntry]:
+        """See `Store.snapshots`."""
+        request = catalogue_pb2.ListSnapshotsRequest(disk=name)
+        reply = await self._about_snapshots(LIST_SNAPSHOTS, request, repeatable=True)
+        return [*map(snapshot_of, reply.snapshots)]
+
+    async def create_snapshot(self, name: str, snapshot: str) -> SnapshotEntry:
+        """See `Store.create_snapshot`."""
+        request = catalogue_pb2.CreateSnapshotRequest(disk=name, snapshot=check_disk_name(snapshot))
+        return snapshot_of((await self._about_snapshots(CREATE_SNAPSHOT, request)).snapshot)
+
+    async def delete_snapshot(self, name: str, snapshot: str) -> None:
+        """See `Store.delete_snapshot`."""
+        request = catalogue_pb2.DeleteSnapshotRequest(disk=name, snapshot=snapshot)
+        try:
+            await self._about_snapshots(DELETE_SNAPSHOT, request)
+        finally:  # whatever the answer, it may be gone
+            self._disks.pop(f"{name}@{snapshot}", None)
+
+    async def rollback(self, name: str, snapshot: str) -> DiskEntry:
+        """See `Store.rollback`."""
+        request = catalogue_pb2.RollbackRequest(disk=name, snapshot=snapshot)
+        entry = entry_of((await self._about_snapshots(ROLLBACK, request)).disk)
+        await self._follow(name)
+        return entry
+
+    async def clone(self, name: str, snapshot: str, new_name: str) -> DiskEntry:
+        """See `Store.clone`."""
+        request = catalogue_pb2.CloneRequest(disk=name, snapshot=snapshot, new_name=check_disk_name(new_name))
+        return entry_of((await self._about_snapshots(CLONE, request)).disk)
+
+    async def state(self, name: str) -> Mapping[str, StateValue]:
+        """See `Store.state`."""
+        request = catalogue_pb2.GetRequest(name=name, with_state=True)
+        try:
+            reply = await self.connection.call(GET, request, repeatable=True, wait=False)
+        except UnknownMethod:
+            return {}
+        return state_of(reply.state)
+
+    async def map(self, name: str, offset: int, length: int, cells: int) -> DiskMap:
+        """See `Store.map`."""
+        request = catalogue_pb2.MapRequest(disk=name, offset=offset, length=length, cells=cells)
+        reply = await self.connection.call(MAP, request, repeatable=True, wait=False)
+        drawn = map_of(reply, offset, length)
+        if drawn is None:
+            raise Corrupt(f"the map that {self.connection.endpoint} sent has columns that do not go together")
+        return drawn
 
     async def close(self) -> None:
         """End every session, and the connection."""
@@ -119,6 +185,14 @@ class RemoteStore(Store):
                     del self._disks[name]
                 await disk.close()
 
+    async def _about_snapshots(
+        self, method: Method[Request, Reply], request: Request, *, repeatable: bool = False
+    ) -> Reply:
+        try:
+            return await self.connection.call(method, request, repeatable=repeatable, wait=False)
+        except UnknownMethod as error:
+            raise Unsupported(f"the server at {self.connection.endpoint} keeps no snapshots") from error
+
     async def _only_disk(self, name: str = "") -> DiskEntry:
         """The disk of a server without a catalogue."""
         disk = await open_remote_disk(self.connection, name)
@@ -126,9 +200,3 @@ class RemoteStore(Store):
         named = getattr(disk, "name", "") or DEFAULT_DISK
         await disk.close()
         return DiskEntry(named, info.size, info.identity, 0, info.read_only, info.description)
-
-
-def _entry(message: catalogue_pb2.DiskEntry) -> DiskEntry:
-    return DiskEntry(
-        message.name, message.size, message.identity, message.allocated, message.read_only, message.description
-    )

@@ -9,8 +9,9 @@ from g2disk.remote import methods
 from g2disk.remote.pb import catalogue_pb2
 from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.handlers import UnaryRow, row
-from g2disk.stores.store import DiskEntry
-from g2disk.units import check_disk_name, check_disk_size
+from g2disk.stores.catalogue_messages import entry_message, map_message, snapshot_message, state_message
+from g2disk.stores.disk_map import MOST_CELLS
+from g2disk.units import check_disk_name, check_disk_size, check_export_name
 
 _PAGE = 1000
 
@@ -24,6 +25,12 @@ def catalogue_service(exports: Exports) -> list[UnaryRow]:
         row(methods.GET, answers.get),
         row(methods.RESIZE, answers.resize, carried_through=True),
         row(methods.DELETE, answers.delete, carried_through=True),
+        row(methods.CREATE_SNAPSHOT, answers.create_snapshot, carried_through=True),
+        row(methods.LIST_SNAPSHOTS, answers.list_snapshots),
+        row(methods.DELETE_SNAPSHOT, answers.delete_snapshot, carried_through=True),
+        row(methods.ROLLBACK, answers.rollback, carried_through=True),
+        row(methods.CLONE, answers.clone, carried_through=True),
+        row(methods.MAP, answers.map),
     ]
 
 
@@ -33,8 +40,8 @@ class _Answers:
 
     async def create(self, request: catalogue_pb2.CreateRequest) -> catalogue_pb2.CreateReply:
         name, size = check_disk_name(request.name), check_disk_size(request.size)
-        entry = await self._exports.create(name, size, request.description)
-        return catalogue_pb2.CreateReply(disk=_message(entry))
+        entry = await self._exports.create(name, size, request.description, request.options)
+        return catalogue_pb2.CreateReply(disk=entry_message(entry))
 
     async def list(self, request: catalogue_pb2.ListRequest) -> catalogue_pb2.ListReply:
         """The token is the last name of the page before, so that no disk is missed when others come and go."""
@@ -42,13 +49,15 @@ class _Answers:
         start = bisect.bisect_right([entry.name for entry in entries], request.page_token) if request.page_token else 0
         end = start + min(request.page_size or _PAGE, _PAGE)
         return catalogue_pb2.ListReply(
-            disks=[_message(entry) for entry in entries[start:end]],
+            disks=[entry_message(entry) for entry in entries[start:end]],
             next_page_token=entries[end - 1].name if end < len(entries) else "",
             default_disk=default,
         )
 
     async def get(self, request: catalogue_pb2.GetRequest) -> catalogue_pb2.GetReply:
-        return catalogue_pb2.GetReply(disk=_message(await self._exports.get(request.name)))
+        entry = await self._exports.get(request.name)
+        state = await self._exports.state(entry.name) if request.with_state else {}
+        return catalogue_pb2.GetReply(disk=entry_message(entry), state=state_message(state))
 
     async def resize(self, request: catalogue_pb2.ResizeRequest) -> catalogue_pb2.ResizeReply:
         name, size = check_disk_name(request.name), check_disk_size(request.size)
@@ -59,7 +68,7 @@ class _Answers:
                 raise Invalid(
                     f"{name!r} has {before.size} bytes; to shrink it, and lose what is cut off, say so explicitly"
                 )
-            return catalogue_pb2.ResizeReply(disk=_message(await self._exports.resize(name, size)))
+            return catalogue_pb2.ResizeReply(disk=entry_message(await self._exports.resize(name, size)))
 
     async def delete(self, request: catalogue_pb2.DeleteRequest) -> catalogue_pb2.DeleteReply:
         name = check_disk_name(request.name)
@@ -68,13 +77,32 @@ class _Answers:
             await self._exports.delete(name)
         return catalogue_pb2.DeleteReply()
 
+    async def create_snapshot(self, request: catalogue_pb2.CreateSnapshotRequest) -> catalogue_pb2.CreateSnapshotReply:
+        disk, snapshot = check_disk_name(request.disk), check_disk_name(request.snapshot)
+        entry = await self._exports.create_snapshot(disk, snapshot)
+        return catalogue_pb2.CreateSnapshotReply(snapshot=snapshot_message(entry))
 
-def _message(entry: DiskEntry) -> catalogue_pb2.DiskEntry:
-    return catalogue_pb2.DiskEntry(
-        name=entry.name,
-        identity=entry.identity,
-        size=entry.size,
-        allocated=entry.allocated,
-        read_only=entry.read_only,
-        description=entry.description,
-    )
+    async def list_snapshots(self, request: catalogue_pb2.ListSnapshotsRequest) -> catalogue_pb2.ListSnapshotsReply:
+        entries = await self._exports.snapshots(check_disk_name(request.disk))
+        return catalogue_pb2.ListSnapshotsReply(snapshots=map(snapshot_message, entries))
+
+    async def delete_snapshot(self, request: catalogue_pb2.DeleteSnapshotRequest) -> catalogue_pb2.DeleteSnapshotReply:
+        await self._exports.delete_snapshot(check_disk_name(request.disk), check_disk_name(request.snapshot))
+        return catalogue_pb2.DeleteSnapshotReply()
+
+    async def rollback(self, request: catalogue_pb2.RollbackRequest) -> catalogue_pb2.RollbackReply:
+        disk, snapshot = check_disk_name(request.disk), check_disk_name(request.snapshot)
+        async with self._exports.changing:
+            await self._exports.check_identity(disk, request.identity)
+            return catalogue_pb2.RollbackReply(disk=entry_message(await self._exports.rollback(disk, snapshot)))
+
+    async def clone(self, request: catalogue_pb2.CloneRequest) -> catalogue_pb2.CloneReply:
+        disk, snapshot = check_disk_name(request.disk), check_disk_name(request.snapshot)
+        entry = await self._exports.clone(disk, snapshot, check_disk_name(request.new_name))
+        return catalogue_pb2.CloneReply(disk=entry_message(entry))
+
+    async def map(self, request: catalogue_pb2.MapRequest) -> catalogue_pb2.MapReply:
+        disk = check_export_name(request.disk)
+        if not 0 < request.cells <= MOST_CELLS:
+            raise Invalid(f"a map has 1 to {MOST_CELLS} parts, not {request.cells}")
+        return map_message(await self._exports.map(disk, request.offset, request.length, request.cells))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from g2disk.errors import Invalid
 from g2disk.remote.endpoint import endpoints_of
-from g2disk.units import check_disk_name
+from g2disk.units import check_export_name
 
 HELP = """\
 endpoint=HOST:PORT|unix:PATH  (required) the target server; several, with commas between them, are tried in order
@@ -54,7 +54,7 @@ class Parameters:
                 endpoints_of(value)
                 self.endpoint = value
             case "disk":
-                self.disk = check_disk_name(value)
+                self.disk = check_export_name(value)
             case "timeout":
                 self.timeout = _seconds(value)
             case "readonly":
