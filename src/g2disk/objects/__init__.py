@@ -1,0 +1,7 @@
+"""Object stores: the seam `ObjectStore`, what keeps it (S3, Google Cloud Storage, Azure, a directory, memory), and
+layers around it.
+"""
+
+from g2disk.objects.store import ObjectEntry, ObjectStore, check_key
+
+__all__ = ["ObjectEntry", "ObjectStore", "check_key"]

@@ -1,0 +1,20 @@
+"""URL -> object store."""
+
+from __future__ import annotations
+
+from g2disk.objects.store import ObjectStore
+
+
+async def open_object_store(url: str) -> ObjectStore:
+    """The object store that `url` names:
+
+    s3://BUCKET/PREFIX      S3 and what speaks its language
+    gs://BUCKET/PREFIX      Google Cloud Storage
+    az://CONTAINER/PREFIX   Azure Blob Storage
+    objects:DIR             files in a directory
+
+    Options follow as ?name=value&name=value (docs/object-stores.md); credentials come from the providers' usual
+    environment variables and files.  Nothing is asked of the store yet: `g2disk.objects.probing.probe` does.  The
+    caller closes it.  Raises `Invalid`, `NotFound`, `Denied`.
+    """
+    raise NotImplementedError
