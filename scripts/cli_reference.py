@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,10 @@ Fields are only ever added.
 - `create`, `list`, `info`, `resize`: a disk is `name`, `size`, `allocated` (bytes that it takes up in the store),
   `identity` (changes when another disk takes its name), `read_only`, `description`. `list` gives them as `disks`, and
   the server's default disk, or null, as `default_disk`. `info` adds `instance`, `minimum_block`, `preferred_block`,
-  `maximum_request`, `rotational` and `capabilities`.
+  `maximum_request`, `rotational`, `capabilities`, and `state`, the [figures of volumes](volumes.md#state).
 - `delete`: `deleted`, the name.
+- `snapshot create`, `snapshot list`: a snapshot is `name`, `created` (UTC), `size`, `clones`; `list` gives them as
+  `snapshots`. `snapshot delete`: `deleted`. `clone` and `rollback`: a disk, as above.
 - `import`, `export`: `file`, `disk`, `size`, `data` (bytes that were copied), `verified`.
 - `attach`, `detach`, `status`: an attachment is `disk`, `kind` (`kernel` or `fuse`), `path` (the device or the file),
   `size`, `read_only`, `endpoint`, `identity`, `daemon_pid` of a device, `gateway_pid` of a file or of nbdkit. `status`
@@ -86,6 +89,12 @@ EXAMPLES = {
     "info": ["g2disk info vm1"],
     "resize": ["g2disk resize vm1 20GiB", "g2disk resize vm1 5GiB --shrink"],
     "delete": ["g2disk delete vm1 --yes"],
+    "snapshot": [],
+    "snapshot create": ["g2disk snapshot create vm1@monday"],
+    "snapshot list": ["g2disk snapshot list vm1"],
+    "snapshot delete": ["g2disk snapshot delete vm1@monday"],
+    "clone": ["g2disk clone vm1@monday vm2"],
+    "rollback": ["g2disk rollback vm1@monday"],
     "import": ["g2disk import disk.raw vm1", "g2disk import /dev/sdb vm1"],
     "export": ["g2disk export vm1 disk.raw", "g2disk export vm1 /dev/sdb --force"],
     "attach": [
@@ -110,10 +119,19 @@ def reference() -> str:
     group = command()
     table = "".join(f"| {_link(name)} | {_summary(group, name)} |\n" for name in COMMANDS)
     parts = [HEAD, f"| Command | |\n|---|---|\n{table}"]
-    parts += [_section(name, _get(group, name)) for name in COMMANDS]
+    parts += [_section(name, single) for name, single in _every(group)]
     rows = "".join(f"| {code} | {meaning} |\n" for code, meaning in sorted(MEANING.items()))
     parts += [f"## Exit codes\n\n| Code | Meaning |\n|---|---|\n{rows}", TAIL]
     return "\n".join(parts)
+
+
+def _every(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command by its full name, subcommands behind their own."""
+    for name in COMMANDS:
+        single = _get(group, name)
+        yield name, single
+        for below, subcommand in getattr(single, "commands", {}).items():
+            yield f"{name} {below}", subcommand
 
 
 def _link(name: str) -> str:
@@ -131,6 +149,8 @@ def _summary(group: Any, name: str) -> str:
 def _section(name: str, single: Any) -> str:
     arguments = [param for param in single.params if param.param_type_name == "argument"]
     options = [param for param in single.params if param.param_type_name == "option"]
+    if not EXAMPLES[name]:
+        return f"## g2disk {name}\n\n{single.help}\n"
     usage = " ".join(["g2disk", name, *(_metavar(each) for each in arguments), *(["[OPTIONS]"] if options else [])])
     paragraphs = [" ".join(text.split()) for text in str(single.help).split("\n\n")]
     items = [f"- `{_metavar(each)}`: {_explain(each)}\n" for each in arguments]

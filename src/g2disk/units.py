@@ -86,3 +86,11 @@ def check_export_name(name: str) -> str:
     for part in name.split("@", 1):
         check_disk_name(part)
     return name
+
+
+def split_snapshot(name: str) -> tuple[str, str]:
+    """The disk and the snapshot that NAME@SNAPSHOT names.  Raises `Invalid`."""
+    disk, at, snapshot = name.partition("@")
+    if not at:
+        raise Invalid(f"{name!r} names no snapshot; write NAME@SNAPSHOT, such as {disk or 'disk'}@before")
+    return check_disk_name(disk), check_disk_name(snapshot)

@@ -26,6 +26,9 @@ COMMANDS = {
     "info": "info:info",
     "resize": "resize:resize",
     "delete": "delete:delete",
+    "snapshot": "snapshot:snapshot",
+    "clone": "clone:clone",
+    "rollback": "rollback:rollback",
     "import": "import_file:import_file",
     "export": "export:export",
     "attach": "attach:attach",
@@ -53,11 +56,13 @@ class _Commands(TyperGroup):
         if found is None:
             return None
         module, _, function = found.partition(":")
-        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(cmd_name, context_settings=_SETTINGS)(
-            getattr(import_module(f"g2disk.cli.{module}"), function),
-        )
-        return typer.main.get_command(single)
+        single = getattr(import_module(f"g2disk.cli.{module}"), function)
+        if not isinstance(single, typer.Typer):  # else a command with subcommands
+            whole, single = single, typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(cmd_name, context_settings=_SETTINGS)(whole)
+        made = typer.main.get_command(single)
+        made.name = cmd_name
+        return made
 
 
 app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False, context_settings=_SETTINGS)

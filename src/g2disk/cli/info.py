@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
 from g2disk.cli.output import entry_document, exact_size, print_facts, print_json
 from g2disk.cli.running import run
 from g2disk.cli.server import connected
+from g2disk.cli.state_facts import state_facts
 from g2disk.disk import DiskInfo
-from g2disk.stores.store import DiskEntry
+from g2disk.stores.store import DiskEntry, StateValue
 
 CAPABILITIES = ("flush", "trim", "zero", "fast_zero", "extents", "cache", "multi_conn")
 """The capabilities of `DiskInfo`, by their names there."""
 
 
 def info(name: DiskName, endpoint: Endpoint = DEFAULT_ENDPOINT, json: Json = False) -> None:
-    """Show a disk: its size and identity, and what it can do."""
-    entry, disk = run(_info(endpoint, name))
+    """Show a disk or a snapshot: its size and identity, what it can do, and how it stands.
+
+    Of a disk on an object store: where an acknowledged flush is safe now, what is not in the store yet, what the store
+    was asked for and about what that costs.
+    """
+    entry, disk, state = run(_info(endpoint, name))
     able = {capability: bool(getattr(disk, capability)) for capability in CAPABILITIES}
     if json:
         document = entry_document(entry)
@@ -26,6 +33,7 @@ def info(name: DiskName, endpoint: Endpoint = DEFAULT_ENDPOINT, json: Json = Fal
             "maximum_request": disk.maximum_request,
             "rotational": disk.rotational,
             "capabilities": able,
+            "state": dict(state),
         }
         print_json(document)
         return
@@ -41,9 +49,11 @@ def info(name: DiskName, endpoint: Endpoint = DEFAULT_ENDPOINT, json: Json = Fal
             "cannot": ", ".join(capability for capability, yes in able.items() if not yes) or "-",
             "description": entry.description or "-",
         }
+        | state_facts(state)
     )
 
 
-async def _info(endpoint: str, name: str) -> tuple[DiskEntry, DiskInfo]:
+async def _info(endpoint: str, name: str) -> tuple[DiskEntry, DiskInfo, Mapping[str, StateValue]]:
     async with connected(endpoint) as store:
-        return await store.get(name), (await store.open(name)).info()
+        entry = await store.get(name)
+        return entry, (await store.open(name)).info(), await store.state(name)

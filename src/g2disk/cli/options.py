@@ -30,6 +30,20 @@ Timeout = Annotated[
 
 DiskName = Annotated[str, typer.Argument(metavar="NAME", help="The disk; '' is the server's default disk.")]
 
+SnapshotName = Annotated[str, typer.Argument(metavar="NAME@SNAPSHOT", help="The disk and its snapshot.")]
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
 Size = Annotated[str, typer.Argument(metavar="SIZE", help="Bytes, or with a unit: 5MiB, 10G, 1EiB, up to 8EiB.")]
 
-__all__ = ["DEFAULT_ENDPOINT", "DEFAULT_TIMEOUT", "DiskName", "Endpoint", "Json", "Size", "Timeout"]
+__all__ = [
+    "DEFAULT_ENDPOINT",
+    "DEFAULT_TIMEOUT",
+    "DiskName",
+    "Endpoint",
+    "Json",
+    "Size",
+    "SnapshotName",
+    "Timeout",
+    "Yes",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,16 @@ def entry_document(entry: DiskEntry) -> dict[str, Any]:
         "read_only": entry.read_only,
         "description": entry.description,
     }
+
+
+def local_time(seconds: float) -> str:
+    """Seconds since 1970 as this machine's clocks show them."""
+    return f"{datetime.fromtimestamp(seconds, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def iso_time(seconds: float) -> str:
+    """Seconds since 1970 for JSON, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def copy_document(file: Path, name: str, size: int, data: int, verified: bool) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 from g2disk.attach.detachment import Status
 from g2disk.attach.detachment import status as attached
 from g2disk.attach.records import Attachment, run_directory
 from g2disk.cli.options import Json
-from g2disk.cli.output import note, print_json, print_table
+from g2disk.cli.output import iso_time, local_time, note, print_json, print_table
 from g2disk.cli.running import run
 from g2disk.units import format_size
 
@@ -61,7 +60,7 @@ def _document(found: Status) -> dict[str, Any]:
     document = attachment_document(found.attachment) | {
         "state": state,
         "cause": cause,
-        "since": datetime.fromtimestamp(_since(found), UTC).isoformat(timespec="seconds"),
+        "since": iso_time(_since(found)),
         "alive": found.alive,
         "connected": found.connected,
     }
@@ -80,7 +79,6 @@ def _document(found: Status) -> dict[str, Any]:
 
 def _row(found: Status) -> tuple[str, ...]:
     attachment, report = found.attachment, found.report
-    since = datetime.fromtimestamp(_since(found), UTC).astimezone()
     process = attachment.daemon if attachment.kind == "kernel" else attachment.gateway
     state, cause = _state(found)
     return (
@@ -88,7 +86,7 @@ def _row(found: Status) -> tuple[str, ...]:
         attachment.where,
         format_size(attachment.size),
         state,
-        f"{since:%Y-%m-%d %H:%M:%S}",
+        local_time(_since(found)),
         str(report.in_flight) if report else "-",
         format_size(report.unflushed_bytes) if report else "-",
         str(report.reconnects) if report else "-",

@@ -96,11 +96,17 @@ class RemoteStore(Store):
     async def create(
         self, name: str, size: int, description: str = "", options: Mapping[str, str] = NO_OPTIONS
     ) -> DiskEntry:
-        """See `Store.create`."""
+        """See `Store.create`.  Raises `Unsupported` where the server does not know of options."""
         request = catalogue_pb2.CreateRequest(
             name=check_disk_name(name), size=check_disk_size(size), description=description, options=options
         )
-        return entry_of((await self.connection.call(CREATE, request, repeatable=False, wait=False)).disk)
+        reply = await self.connection.call(CREATE, request, repeatable=False, wait=False)
+        if dict(reply.options) != dict(options):
+            await self.delete(name)
+            raise Unsupported(
+                f"the server at {self.connection.endpoint} makes disks without options; leave {', '.join(options)} out"
+            )
+        return entry_of(reply.disk)
 
     async def resize(self, name: str, size: int, allow_shrink: bool = True) -> DiskEntry:
         """See `Store.resize`; raises `Invalid` instead of shrinking without `allow_shrink`."""

@@ -42,10 +42,19 @@ class CreateRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., description: _Optional[str] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CreateReply(_message.Message):
-    __slots__ = ("disk",)
+    __slots__ = ("disk", "options")
+    class OptionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     DISK_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     disk: DiskEntry
-    def __init__(self, disk: _Optional[_Union[DiskEntry, _Mapping]] = ...) -> None: ...
+    options: _containers.ScalarMap[str, str]
+    def __init__(self, disk: _Optional[_Union[DiskEntry, _Mapping]] = ..., options: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

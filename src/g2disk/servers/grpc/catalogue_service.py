@@ -41,7 +41,7 @@ class _Answers:
     async def create(self, request: catalogue_pb2.CreateRequest) -> catalogue_pb2.CreateReply:
         name, size = check_disk_name(request.name), check_disk_size(request.size)
         entry = await self._exports.create(name, size, request.description, request.options)
-        return catalogue_pb2.CreateReply(disk=entry_message(entry))
+        return catalogue_pb2.CreateReply(disk=entry_message(entry), options=request.options)
 
     async def list(self, request: catalogue_pb2.ListRequest) -> catalogue_pb2.ListReply:
         """The token is the last name of the page before, so that no disk is missed when others come and go."""
