@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from g2disk.errors import Invalid
+from g2disk.objects.cloud import SCHEMES, open_cloud
+from g2disk.objects.directory import DirectoryObjects
 from g2disk.objects.store import ObjectStore
+from g2disk.objects.url import parse_store_url
 
 
 async def open_object_store(url: str) -> ObjectStore:
@@ -17,4 +21,9 @@ async def open_object_store(url: str) -> ObjectStore:
     environment variables and files.  Nothing is asked of the store yet: `g2disk.objects.probing.probe` does.  The
     caller closes it.  Raises `Invalid`, `NotFound`, `Denied`.
     """
-    raise NotImplementedError
+    scheme, _, rest = url.partition(":")
+    if scheme == "objects" and rest:
+        return await DirectoryObjects.at(rest)
+    if scheme in SCHEMES and rest.startswith("//"):
+        return open_cloud(parse_store_url(url))
+    raise Invalid(f"'{url}' is no object store; write s3://BUCKET/PREFIX, gs://…, az://… or objects:DIR")
