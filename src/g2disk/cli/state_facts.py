@@ -73,12 +73,18 @@ class _Figures:
         return f"{_size(used)} of {_size(limit)} ({_percent(used, limit)})"
 
     def requests(self) -> str:
-        names = (("puts", "PUT"), ("gets", "GET"), ("lists", "LIST"), ("deletes", "DELETE"))
+        names = (
+            ("puts", "PUT"),
+            ("gets", "GET"),
+            ("lists", "LIST"),
+            ("deletes", "DELETE"),
+            ("request_errors", "failed"),
+        )
         volume = {"puts": self._take("put_bytes"), "gets": self._take("got_bytes")}
         parts = []
         for name, verb in names:
             count = self._take(name)
-            if count is not None:
+            if count is not None and (count or verb != "failed"):
                 parts.append(f"{count} {verb}" + (f" ({_size(volume[name])})" if volume.get(name) else ""))
         cost = self._take("cost_dollars")
         estimate = f", about ${_number(cost):.4f}" if isinstance(cost, int | float) else ""

@@ -47,6 +47,10 @@ class Exports:
             raise Fenced(f"{name!r} in {self.store.url} is another disk than the one that was opened")
         return name, disk
 
+    def opened(self) -> Sequence[str]:
+        """The names of the disks, without snapshots, that were opened and not deleted since."""
+        return sorted(name for name in self._open if "@" not in name)
+
     def serves(self, name: str, disk: Disk) -> bool:
         """Whether `disk` is what `open` gave last for that name, and was not deleted since."""
         opened = self._open.get(name)

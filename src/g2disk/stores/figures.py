@@ -30,6 +30,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("gets", "counter", "Objects, and ranges of objects, got from the store."),
     Figure("lists", "counter", "Requests to list objects."),
     Figure("deletes", "counter", "Objects deleted."),
+    Figure("request_errors", "counter", "Requests to the store that failed; most are repeated."),
     Figure("put_bytes", "counter", "Bytes put into the store."),
     Figure("got_bytes", "counter", "Bytes got from the store."),
     Figure("cost_dollars", "counter", "What these requests cost by the price table, in US dollars: an estimate."),
