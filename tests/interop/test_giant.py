@@ -124,6 +124,7 @@ def test_a_giant_disk_is_read_and_written_over_nbd(tmp_path: Path) -> None:
             assert bytes(BLOCK) == handle.pread(BLOCK, PLACES[-1])
 
 
+@pytest.mark.soak  # the kernel does it in tests/vm, too
 @pytest.mark.timeout(120)
 def test_mkfs_xfs_works_on_a_pebibyte(tmp_path: Path) -> None:
     """mkfs.xfs makes its file system on 1 PiB, through nbdkit and nbdfuse, and xfs_repair finds nothing wrong."""

@@ -44,8 +44,8 @@ MIB = 1 << 20
 
 
 @contextlib.asynccontextmanager
-async def catalogue(endpoint: str) -> AsyncIterator[RemoteStore]:
-    store = RemoteStore(endpoint, 20)
+async def catalogue(endpoint: str, timeout: float = 20) -> AsyncIterator[RemoteStore]:
+    store = RemoteStore(endpoint, timeout)
     try:
         yield store
     finally:
@@ -53,8 +53,8 @@ async def catalogue(endpoint: str) -> AsyncIterator[RemoteStore]:
 
 
 @contextlib.asynccontextmanager
-async def opened(endpoint: str, name: str = "") -> AsyncIterator[Disk]:
-    async with catalogue(endpoint) as store:
+async def opened(endpoint: str, name: str = "", timeout: float = 20) -> AsyncIterator[Disk]:
+    async with catalogue(endpoint, timeout) as store:
         yield await store.open(name)
 
 
@@ -159,7 +159,7 @@ def test_a_server_whose_log_nobody_reads_still_drains() -> None:
 async def test_a_second_signal_ends_a_server_whose_disk_is_stuck(tmp_path: Path) -> None:
     """A request that never ends holds the drain up; who asks twice is not kept waiting."""
     with target_server(tmp_path, f"{DISKS}:StuckDisk") as server:
-        async with opened(server.endpoint) as disk:
+        async with opened(server.endpoint, timeout=5) as disk:
             reading = asyncio.create_task(disk.read(0, 512))
             log = server.process.log_text
             await asyncio.to_thread(wait_until, "the read is there", lambda: "read started" in log())
