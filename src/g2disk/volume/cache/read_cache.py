@@ -8,7 +8,7 @@ from g2disk.disk import Buffer
 from g2disk.units import KIB
 
 if TYPE_CHECKING:
-    from g2disk.volume.format.segment import SegmentName
+    from g2disk.volume.format.names import SegmentName
 
 CHUNK = 128 * KIB
 """Objects are kept in chunks of that many bytes; the last one of an object may be shorter."""
@@ -21,8 +21,8 @@ class ReadCache(Protocol):
     misses: int
 
     @property
-    def bytes(self) -> int:
-        """Of the chunks that it holds."""
+    def used(self) -> int:
+        """Bytes of the chunks that it holds."""
         ...
 
     @property
