@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,7 +16,17 @@ import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
 
 from g2disk.allocator import keep_freed_memory
+from g2disk.cli.secrets import KeyEnvironment, KeyFile, PassphraseFile
 from g2disk.cli.serving import DRAIN_SECONDS, STOPPING, allow_many_files, log_to_standard_error, stop_signal
+from g2disk.cli.volume_options import (
+    DEFAULT_SIZE,
+    Cache,
+    CacheSize,
+    Durability,
+    Journal,
+    JournalSize,
+    VolumeChoices,
+)
 from g2disk.clock import SystemClock
 from g2disk.disk import Disk
 from g2disk.disk.layers.logged import Logged
@@ -28,6 +39,7 @@ from g2disk.servers.exports import Exports
 from g2disk.servers.grpc.server import GrpcServer
 from g2disk.servers.nbd.exports import StoreExports
 from g2disk.servers.nbd.server import NbdServer, nbd_uri
+from g2disk.servers.state_metrics import StateMetrics
 from g2disk.stores.opening import DEFAULT_STORE, open_store
 from g2disk.stores.store import Store
 from g2disk.units import check_disk_name, check_disk_size, format_size, parse_size
@@ -40,8 +52,8 @@ def serve(
         str,
         typer.Argument(
             metavar="[STORE]",
-            help="memory:, file:DIR, grpc://HOST:PORT, module:Class or FILE.py:Class; "
-            "left out: files in your data directory.",
+            help="memory:, file:DIR, s3://BUCKET/PREFIX, gs://…, az://…, objects:DIR, grpc://HOST:PORT, module:Class "
+            "or FILE.py:Class; left out: files in your data directory.",
         ),
     ] = DEFAULT_STORE,
     listen: Annotated[
@@ -63,6 +75,14 @@ def serve(
         typer.Option(metavar="NAME=SIZE", help="Create this disk if it is missing; may be repeated."),
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Take no writes.")] = False,
+    journal: Journal = None,
+    journal_size: JournalSize = DEFAULT_SIZE,
+    cache: Cache = None,
+    cache_size: CacheSize = DEFAULT_SIZE,
+    durability: Durability = "",
+    key_file: KeyFile = None,
+    key_env: KeyEnvironment = "",
+    passphrase_file: PassphraseFile = None,
     metrics: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Serve Prometheus metrics over HTTP there.")
     ] = None,
@@ -71,10 +91,13 @@ def serve(
     """Serve the disks of a store over gRPC, and over NBD where asked to, until SIGINT or SIGTERM."""
     log_to_standard_error(verbose)
     wanted = [_parse_disk(text) for text in disk or ()]
+    choices = VolumeChoices(journal, journal_size, cache, cache_size, durability, key_file, key_env, passphrase_file)
+    volumes = choices.options_for(store)
     allow_many_files()
     keep_freed_memory()
     addresses = _Addresses(listen or _default_listen(), nbd or [])
-    uvloop.run(_serve(store, addresses, wanted, read_only, _Layers(read_only, metrics, verbose)))
+    opening = partial(open_store, store, read_only=read_only, volumes=volumes)
+    uvloop.run(_serve(opening, addresses, wanted, read_only, _Layers(read_only, metrics, verbose)))
 
 
 def _default_listen() -> list[str]:
@@ -104,9 +127,14 @@ class _Layers:
         self._read_only, self._verbose = read_only, verbose
         self._metrics: DiskMetrics | None = None
         if metrics is not None:
-            registry = CollectorRegistry()
-            self._metrics = DiskMetrics(registry)
-            _start_metrics(metrics, registry)
+            self._registry = CollectorRegistry()
+            self._metrics = DiskMetrics(self._registry)
+            _start_metrics(metrics, self._registry)
+
+    def watch(self, exports: Exports) -> None:
+        """Have the metrics tell the disks' state, too."""
+        if self._metrics is not None:
+            self._registry.register(StateMetrics(exports))
 
     def __call__(self, name: str, disk: Disk) -> Disk:
         if self._read_only:
@@ -129,14 +157,19 @@ def _start_metrics(address: str, registry: CollectorRegistry) -> None:
 
 
 async def _serve(
-    url: str, listen: _Addresses, wanted: Sequence[tuple[str, int]], read_only: bool, layers: _Layers
+    opening: Callable[[], Awaitable[Store]],
+    listen: _Addresses,
+    wanted: Sequence[tuple[str, int]],
+    read_only: bool,
+    layers: _Layers,
 ) -> None:
-    store = await open_store(url, read_only=read_only)
+    store = await opening()
     try:
         for name, size in wanted:
             await _create_if_missing(store, name, size, read_only)
         stop = stop_signal()
         exports = Exports(store, layers)
+        layers.watch(exports)
         server, nbd_server = GrpcServer(exports, listen.grpc), NbdServer(StoreExports(exports), listen.nbd)
         addresses = await server.start()
         try:
