@@ -18,7 +18,7 @@ from g2disk.units import MAXIMUM_DISK_SIZE
 from g2disk.volume.format.checksum import Buffer
 from g2disk.volume.format.document import decode_document, encode_document
 from g2disk.volume.format.keys import WrappedKey
-from g2disk.volume.format.names import SegmentName
+from g2disk.volume.format.names import MapName, SegmentName
 
 SMALLEST_BLOCK = 4096
 LARGEST_BLOCK = 65536
@@ -68,6 +68,9 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """The first number that is in neither: of a snapshot its end, else the first of the present epoch's."""
     sequence: Count = 0
     """Of the last change that the root and the runs hold."""
+    abandoned: tuple[tuple[Number, Number], ...] = ()
+    """Ranges [first, end) of segments that rollbacks gave up: they do not belong to this state, though they may still
+    be there for later snapshots."""
 
 
 class SnapshotRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,12 +94,15 @@ class EpochRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """The identity of its journal; empty where it has none."""
     sequence: Count = 0
     """Of the last change of all earlier epochs that was accepted when this one began."""
+    first: Number = 1
+    """The number of its first segment: all smaller ones are of earlier epochs."""
 
 
-class Ancestor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The segments from `first` on, up to the next ancestor's, belong to `volume`."""
+class Ancestor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The segments from `first` on, up to the next ancestor's, belong to `volume`; so do the map objects."""
 
     first: Number
+    first_map: Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
     volume: Identity
 
 
@@ -133,9 +139,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         found = bisect_right(self.ancestry, number, key=lambda ancestor: ancestor.first)
         return self.ancestry[found - 1].volume if found else self.volume
 
+    def map_owner(self, number: int) -> str:
+        """The volume that map object `number` belongs to."""
+        found = bisect_right(self.ancestry, number, key=lambda ancestor: ancestor.first_map)
+        return self.ancestry[found - 1].volume if found else self.volume
+
     def segment_key(self, name: SegmentName) -> str:
         """The key of that segment in the store."""
         return name.key(self.owner(name.number))
+
+    def map_key(self, name: MapName) -> str:
+        """The key of that map object in the store."""
+        return name.key(self.map_owner(name.number))
 
     def snapshot(self, name: str) -> SnapshotRecord | None:
         """The snapshot of that name, if there is one."""
@@ -167,7 +182,7 @@ def _check(manifest: Manifest) -> None:
     names = [snapshot.name for snapshot in manifest.snapshots]
     if len(set(names)) < len(names):
         raise ValueError("two snapshots have one name")
-    _check_rising("ancestry", [ancestor.first for ancestor in manifest.ancestry])
+    _check_order(manifest.ancestry)
     _check_rising("epochs", [record.epoch for record in manifest.epochs])
     if manifest.epochs and manifest.epochs[-1].epoch > manifest.epoch:
         raise ValueError("an epoch in epochs is greater than the manifest's")
@@ -184,6 +199,13 @@ def _check_head(head: Head) -> None:
         expected = run.end
     if expected != head.next:
         raise ValueError(f"the runs end at {expected}, and the next segment is {head.next}")
+
+
+def _check_order(ancestry: tuple[Ancestor, ...]) -> None:
+    """Raises ValueError.  Numbers may be equal where a clone of a clone was made before anything was written."""
+    order = [(ancestor.first, ancestor.first_map) for ancestor in ancestry]
+    if any(after[0] < before[0] or after[1] < before[1] for before, after in pairwise(order)):
+        raise ValueError("the ancestry does not rise")
 
 
 def _check_rising(what: str, numbers: list[int]) -> None:
