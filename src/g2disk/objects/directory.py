@@ -7,6 +7,7 @@ folder is made durable before anything in it is.  What a crash leaves under `.in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -40,7 +41,7 @@ class DirectoryObjects(ObjectStore):
     @classmethod
     async def at(cls, directory: str | Path) -> DirectoryObjects:
         """The store in that directory, made where its parent is there.  Raises `NotFound`, `Denied`, `Invalid`."""
-        path = Path(directory).absolute()
+        path = Path(os.path.abspath(directory))  # noqa: ASYNC240 - a getcwd, no disk
         crew = Crew(_THREADS, "objects")
         store = cls(path, crew)
         try:

@@ -28,7 +28,8 @@ _OTHERS = (
 
 
 def aws_credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """The keys in profile AWS_PROFILE ("default") of AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials), in obstore's names.
+    """The keys of profile AWS_PROFILE ("default") in AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials), as obstore
+    names them.
 
     Empty where the environment names another source, or where there is no such file or profile.  Raises `Denied` where
     one that was named is not there, or does not read.
