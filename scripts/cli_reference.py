@@ -87,6 +87,11 @@ EXAMPLES = {
     "create": ["g2disk create vm1 10GiB", "g2disk create giant 8EiB --description 'for tests'"],
     "list": ["g2disk list", "g2disk list --json | jq -r '.disks[].name'"],
     "info": ["g2disk info vm1"],
+    "map": [
+        "g2disk map vm1",
+        "g2disk map vm1 --svg vm1.svg --png vm1.png",
+        "g2disk map giant --from 1TiB --length 10GiB",
+    ],
     "resize": ["g2disk resize vm1 20GiB", "g2disk resize vm1 5GiB --shrink"],
     "delete": ["g2disk delete vm1 --yes"],
     "snapshot": [],

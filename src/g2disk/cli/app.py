@@ -24,6 +24,7 @@ COMMANDS = {
     "create": "create:create",
     "list": "list:list_disks",
     "info": "info:info",
+    "map": "map:map_disk",
     "resize": "resize:resize",
     "delete": "delete:delete",
     "snapshot": "snapshot:snapshot",

@@ -108,7 +108,7 @@ class Copy:
 
     async def _wipe(self, offset: int, length: int) -> None:
         """Make a range of the destination zeroes where it is not."""
-        async for extent in _extents(self._destination, offset, offset + length):
+        async for extent in extents_of(self._destination, offset, offset + length):
             if not extent.zero:
                 for start, step in cut(extent.offset, extent.length, MAXIMUM_RANGE):
                     await self._destination.zero(start, step)
@@ -116,7 +116,7 @@ class Copy:
     async def _ranges(self) -> AsyncIterator[tuple[int, int, bool]]:
         """(offset, length, whether it is a hole) of the source, without gaps; aligned to the block, data outwards."""
         at = 0
-        async for extent in _extents(self._source, 0, self._size):
+        async for extent in extents_of(self._source, 0, self._size):
             end = extent.end if extent.zero else extent.end + self._block - 1
             end = self._size if extent.end == self._size else end - end % self._block
             end = min(end, self._size)
@@ -127,7 +127,7 @@ class Copy:
     async def _unexpected(self) -> AsyncIterator[tuple[int, int]]:
         """Pieces of the destination that hold data though none was copied there."""
         index, count = 0, len(self._offsets)
-        async for extent in _extents(self._destination, 0, self._size):
+        async for extent in extents_of(self._destination, 0, self._size):
             at = extent.end if extent.zero else extent.offset
             while at < extent.end:
                 while index < count and self._offsets[index] + self._lengths[index] <= at:
@@ -138,7 +138,7 @@ class Copy:
                 at = min(extent.end, self._offsets[index] + self._lengths[index]) if index < count else end
 
 
-async def _extents(disk: Disk, offset: int, end: int) -> AsyncIterator[Extent]:
+async def extents_of(disk: Disk, offset: int, end: int) -> AsyncIterator[Extent]:
     """The extents of a range of any length."""
     longest = end - offset
     while offset < end:
