@@ -27,8 +27,11 @@ MOST_EPOCHS = 64
 NUMBER_LIMIT = 1 << 40
 """All segment numbers are smaller, since a location has 40 bits for them."""
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
-Epoch: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
+LARGEST = (1 << 63) - 1
+"""Of all numbers."""
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+Epoch: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_LIMIT)]
 Identity: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_DISK_SIZE)]
@@ -37,10 +40,10 @@ Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_DISK_SIZE)]
 class PageReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True, order=True):
     """Where a sealed page stands: in the map object `number`-`epoch`."""
 
-    number: Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
+    number: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
     epoch: Epoch
-    offset: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
-    length: Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
+    offset: Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
+    length: Annotated[int, msgspec.Meta(ge=1, le=(1 << 32) - 1)]
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,14 +105,14 @@ class Ancestor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The segments from `first` on, up to the next ancestor's, belong to `volume`; so do the map objects."""
 
     first: Number
-    first_map: Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
+    first_map: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
     volume: Identity
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A version of what a volume is."""
 
-    version: Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
+    version: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
     token: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     """Random, and of this version and this writer alone: a writer whose answer was lost knows its own by it."""
     volume: Identity
@@ -129,7 +132,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """By `first`, ascending; the last is the volume itself."""
     epochs: tuple[EpochRecord, ...] = ()
     """The last MOST_EPOCHS, ascending."""
-    next_map: Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)] = 1
+    next_map: Annotated[int, msgspec.Meta(ge=1, le=LARGEST)] = 1
     """The number of the next map object."""
     shrink_requested: Size | None = None
     """The size that was asked for once; asked for again, the disk shrinks."""
@@ -158,9 +161,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """What is stored."""
-    _check(manifest)
-    return encode_document(manifest)
+    """What is stored.  Raises `Corrupt` rather than return what `decode_manifest` would refuse."""
+    data = encode_document(manifest)
+    decode_manifest(data, f"version {manifest.version} of the manifest, which is not stored")
+    return data
 
 
 def decode_manifest(data: Buffer, key: str) -> Manifest:
