@@ -75,6 +75,8 @@ class Drive:
         """No file can be made."""
         self.failing_syncs = 0.0
         """The part of them that fail."""
+        self.failed = False
+        """One of them has."""
         self.contents: dict[str, Content] = {}
         self.removed: dict[str, Content] = {}
         """What a power cut may bring back."""
@@ -165,6 +167,7 @@ class DriveFile(File):
         await drive.loop.sleep(drive.slowest * drive.rng.random())
         if drive.rng.random() < drive.failing_syncs:
             content.clean(begun, done=False)
+            drive.failed = True
             self._failed = Unavailable("the simulated disk failed")
         if self._failed is not None:
             raise self._failed

@@ -1,0 +1,234 @@
+"""One run: programs that use a volume while its servers, machines and store fail, all of it decided by a seed, and the
+verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from g2disk.units import KIB
+from g2disk.volume.chain import ManifestChain
+from g2disk.volume.format.manifest import Manifest
+from g2disk.volume.gc import Collector
+from g2disk.volume.settings import Settings
+from g2disk.volume.volume import Volume
+from tests.simulation.loop import Stuck, VirtualLoop
+from tests.volume_simulation.acts import Acts
+from tests.volume_simulation.bucket import Bucket, Connection, Weather
+from tests.volume_simulation.layout import ISLAND, SIZE, UNITS, Units
+from tests.volume_simulation.machine import VirtualClock
+from tests.volume_simulation.server import World
+from tests.volume_simulation.subject import Opening, Subject
+
+_LONGEST = 14
+"""Units of a request."""
+_PATIENCE = 900.0
+"""Seconds in which everything must be answered once all is well again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a run."""
+
+    seed: int
+    wrong: tuple[str, ...]
+    """What must not be; empty for a run that is right."""
+    steps: int
+    seconds: float
+    """Virtual ones."""
+    events: tuple[str, ...]
+    """What happened in the simulated world, in order."""
+    answered: int
+    """Requests that were done."""
+
+
+class Run:
+    """The world of one run."""
+
+    def __init__(self, seed: int) -> None:
+        rng = Random(f"{seed} world")
+        self.seed = seed
+        self.loop = VirtualLoop()  # type: ignore[abstract]
+        self.events: list[str] = []
+        weather = Weather(
+            slowest=rng.choice((0.01, 0.1, 1.0)),
+            stalls=rng.choice((0.0, 0.0, 0.03)),
+            errors=rng.choice((0.0, 0.02, 0.2)),
+            lost=rng.choice((0.0, 0.05, 0.2)),
+            late=rng.choice((0.0, 0.05, 0.2)),
+            stale=rng.choice((0.0, 0.5)),
+        )
+        settings = Settings(
+            durability=rng.choice(("journal", "remote")),
+            segment_bytes=rng.choice((16, 64, 256)) * KIB,
+            upload_concurrency=rng.choice((1, 3)),
+            upload_delay=rng.choice((0.1, 1.0, 5.0)),
+            checkpoint_segments=rng.choice((1, 3, 8)),
+            journal_bytes=JOURNAL,
+        )
+        bucket = Bucket(self.loop, weather, Random(f"{seed} store"))
+        self.world = World(self.loop, bucket, settings, rng.choice((0.001, 0.02)), seed)
+        self.subject = Subject(self.world, f"{seed:032x}")
+        self.acts = Acts(self.world, self.subject, Random(f"{seed} acts"), self.events)
+        self.programs = rng.randint(1, 4)
+        self.operations = rng.randint(6, 30)
+        self.number_of_acts = rng.randint(1, 8)
+        self._rng = rng
+
+    async def main(self) -> None:
+        """All of it."""
+        await self._create()
+        await self.acts.opened()
+        programs = [self.loop.create_task(self._program(number)) for number in range(self.programs)]
+        programs.append(self.loop.create_task(self._straggler()))
+        for _ in range(self.number_of_acts):
+            await self.acts.one()
+        await self.acts.heal()
+        await self._done(programs)
+        await end(self)
+
+    async def _create(self) -> None:
+        clock = VirtualClock(self.loop)
+        chain = ManifestChain(Connection(self.world.bucket), self.subject.volume, clock, self.world.random("creation"))
+        await chain.commit(
+            Manifest(
+                version=1,
+                token="0" * 32,
+                volume=self.subject.volume,
+                epoch=0,
+                size=SIZE,
+                block_size=4096,
+                compression=self._rng.choice(("none", "none", "zstd", "lz4")),
+                created=clock.wall(),
+            )
+        )
+
+    async def _done(self, programs: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for them.  The volume may be lost to nobody in the meantime."""
+        deadline = self.loop.time() + _PATIENCE
+        while not all(program.done() for program in programs):
+            if self.loop.time() > deadline:
+                raise Stuck(f"requests are unanswered {_PATIENCE:g} s after all was well again")
+            await self.acts.opened()
+            await self.loop.sleep(0.25)
+        for program in programs:
+            program.result()
+
+    async def _program(self, number: int) -> None:
+        """What one program does: some requests one after the other, and some side by side."""
+        rng = Random(f"{self.seed} program {number}")
+        for _ in range(self.operations):
+            if rng.random() < 0.3:
+                await self.loop.sleep(rng.choice((0.01, 0.5, 5.0)) * rng.random())
+            count = rng.choice((1, 1, 1, 2, 6))
+            await asyncio.gather(*[self._operation(rng, None) for _ in range(count)])
+
+    async def _straggler(self) -> None:
+        """A program that goes on with servers which were replaced, if there are any."""
+        rng = Random(f"{self.seed} straggler")
+        for _ in range(self.operations):
+            await self.loop.sleep(4.0 * rng.random())
+            for opening in self.acts.older():
+                await self._operation(rng, opening)
+
+    async def _operation(self, rng: Random, opening: Opening | None) -> None:
+        subject, kind, fua = self.subject, rng.random(), rng.random() < 0.2
+        count = rng.choice((1, 2, 4, rng.randint(1, _LONGEST)))
+        units = Units(ISLAND * rng.randrange(UNITS // ISLAND) + rng.randint(0, ISLAND - count), count)
+        if kind < 0.5:
+            await subject.write(units, fua, opening)
+        elif kind < 0.7:
+            await subject.read(units, opening)
+        elif kind < 0.85:
+            await subject.flush(opening)
+        else:
+            await subject.clear(units, fua, False, opening)
+
+
+JOURNAL = 512 * KIB
+"""Bytes, for runs that fill it."""
+
+
+async def end(run: Run) -> None:
+    """Look at everything, with and without the journal, and let all garbage be collected."""
+    subject, acts, rng = run.subject, run.acts, Random(f"{run.seed} end")
+    await _refused(run)
+    for unit in range(0, UNITS, ISLAND):
+        await subject.read(Units(unit, ISLAND))
+    opening = subject.now
+    if opening is not None and rng.random() < 0.7:
+        begun = subject.tick()
+        await opening.server.do(lambda volume: volume.drain())
+        subject.flushed(opening, begun, stored=True)
+    await acts.elsewhere()
+    for name in [*acts.keeper.snapshots]:
+        await acts.keeper.look(name, acts.hosts[0])
+    await run.loop.sleep(120.0)
+    await _collect_all(run, rng)
+    await acts.elsewhere()
+    for name in [*acts.keeper.snapshots]:
+        await acts.keeper.look(name, acts.hosts[0])
+    for each in subject.openings:
+        subject.wrong += subject.judge(each)
+
+
+async def _refused(run: Run) -> None:
+    """Every server that was replaced stops in the end."""
+    for opening in run.acts.older():
+        deadline = run.loop.time() + 60.0
+        while opening.server.alive and not opening.refused:
+            await run.subject.write(Units(0, 1), False, opening)
+            await run.loop.sleep(0.5)
+            if run.loop.time() > deadline:
+                run.subject.wrong.append(f"{opening.server.name} goes on, though another one has the volume")
+                return
+
+
+async def _collect_all(run: Run, rng: Random) -> None:
+    """Delete some snapshots, and collect until nothing is left to collect."""
+    opening = run.subject.now
+    assert opening is not None
+    for _ in range(rng.randint(0, len(run.acts.keeper.snapshots))):
+        await run.acts.keeper.delete(opening)
+
+    async def collect(volume: Volume) -> None:
+        collector = Collector(volume)
+        for _ in range(4):
+            await collector.collect(0.99)
+            await collector.delete_orphans(0.0)
+
+    await opening.server.do(collect)
+
+
+def simulate(seed: int) -> Verdict:
+    """Run the schedule of this seed."""
+    run = Run(seed)
+    wrong: list[str] = []
+    try:
+        run.loop.run(run.main())
+    except Stuck as error:
+        wrong.append(f"stuck: {error}")
+    except Exception as error:
+        error.add_note(f"in the run of seed {seed}")
+        raise
+    wrong += [*run.loop.errors, *run.subject.wrong]
+    return Verdict(seed, tuple(wrong), run.loop.steps, run.loop.time(), tuple(run.events), run.subject.answered)
+
+
+def simulate_all(seeds: range) -> list[Verdict]:
+    """The verdicts of these, in order.  Without the collector of cycles, which would take half of the time."""
+    gc.collect()
+    gc.disable()
+    try:
+        verdicts = []
+        for seed in seeds:
+            verdicts.append(simulate(seed))
+            if seed % 20 == 0:
+                gc.collect()
+        return verdicts
+    finally:
+        gc.enable()
