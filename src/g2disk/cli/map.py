@@ -51,7 +51,7 @@ def map_disk(
     """
     console = Console(highlight=False)
     columns, rows = _PICTURE if svg_file or png_file or json else (max(16, min(console.width, 128)), _ROWS)
-    offset = parse_size(start)
+    offset = parse_size(start) // _SMALLEST * _SMALLEST
     called, drawn = run(_fetch(endpoint, name, offset, parse_size(length) if length else 0, columns * rows))
     if json:
         print_json(_document(called, drawn))
