@@ -17,7 +17,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict
 
 from g2disk.clock import SystemClock
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutation import Mutant
 from tests.simulation.run import Verdict, simulate_all
 
 _PART = 500

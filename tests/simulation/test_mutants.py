@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutation import Mutant
 
 SEEDS = 1000
 """Schedules until a mutant must have been caught; most are caught by the first dozen."""

@@ -54,6 +54,14 @@ async def _file(_: int) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
+async def _volume(_: int) -> AsyncIterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="g2-") as directory:
+        store = [f"objects:{directory}/store", "--journal", f"{directory}/journal", "--journal-size", "64MiB"]
+        async with own_server([*store, "--disk", "default=1MiB"], Path(directory), SystemClock()) as server:
+            yield server
+
+
+@asynccontextmanager
 async def _memory(_: int) -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory(prefix="g2-") as directory:
         async with own_server(["memory:", "--disk", "default=1MiB"], Path(directory), SystemClock()) as server:
@@ -62,9 +70,10 @@ async def _memory(_: int) -> AsyncIterator[Server]:
 
 
 SERVERS: dict[str, tuple[MakeServer, float]] = {
-    "volatile cache": (_volatile, 0.5),
+    "volatile cache": (_volatile, 0.3),
     "volatile cache, blocks of 4 KiB": (_blocks_of_4_kib, 0.2),
     "file": (_file, 0.2),
+    "volume": (_volume, 0.2),
     "memory": (_memory, 0.1),
 }
 """Each kind, and its share of the rounds: most of them where unflushed writes are really lost."""
