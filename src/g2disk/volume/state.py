@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from g2disk.objects.layers.metered import Usage
+from g2disk.volume.settings import REMOTE
+
 if TYPE_CHECKING:
-    from g2disk.objects.layers.metered import Usage
+    from g2disk.volume.volume import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,36 @@ class VolumeState:
     epoch: int
     snapshots: int
     map_memory: int
+
+
+def state_of(volume: Volume) -> VolumeState:
+    """What `volume` says of itself."""
+    journal, uploader, table, cache = volume.journal, volume.uploader, volume.table, volume.resources.cache
+    usage = volume.parts.metered.usage()
+    trouble = volume.parts.objects.trouble()
+    since = uploader.unstored_since
+    written = volume.changes.bytes_written
+    live, stored = table.live_blocks, table.stored_blocks
+    block_size = volume.manifest.block_size
+    return VolumeState(
+        durability=volume.durability,
+        flush_means="store" if volume.durability == REMOTE else "journal",
+        unstored_bytes=uploader.unstored_bytes,
+        unstored_seconds=0.0 if since is None else volume.resources.clock.now() - since,
+        journal_used=journal.used,
+        journal_limit=journal.limit,
+        usage=usage,
+        cache_hits=cache.hits,
+        cache_misses=cache.misses,
+        live_ratio=live / stored if stored else 1.0,
+        write_amplification=usage.bytes_put / written if written else 0.0,
+        space_amplification=table.stored_bytes / (live * block_size) if live else 1.0,
+        segments=len(table.segments),
+        garbage_bytes=(stored - live) * block_size,
+        trouble_since=trouble.since if trouble else 0.0,
+        trouble_cause=trouble.cause if trouble else "",
+        fenced=str(volume.health.error) if volume.health.error is not None else "",
+        epoch=volume.manifest.epoch,
+        snapshots=len(volume.manifest.snapshots),
+        map_memory=volume.map.memory,
+    )

@@ -1,0 +1,49 @@
+"""Growing and shrinking a volume that is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from g2disk.errors import Invalid
+from g2disk.units import check_disk_size, format_size
+
+if TYPE_CHECKING:
+    from g2disk.volume.volume import Volume
+
+
+async def resize_volume(volume: Volume, size: int) -> None:
+    """See `Volume.resize`.
+
+    What a shrinking disk gives up is zeroed first, so that it is zeroes if the disk ever grows again.
+    """
+    check_disk_size(size)
+    before = volume.size
+    if size < before:
+        await _confirm(volume, size)
+        volume.resized(size)  # from here on nobody writes behind the new end
+        try:
+            await volume.changes.zero(size, before - size, edges=True)
+            async with volume.changing:
+                head = await volume.settle_to_store()
+                await volume.commit(
+                    msgspec.structs.replace(volume.manifest, head=head, size=size, shrink_requested=None)
+                )
+        except BaseException:
+            volume.resized(before)
+            raise
+        return
+    async with volume.changing:
+        await volume.commit(msgspec.structs.replace(volume.manifest, size=size, shrink_requested=None))
+    volume.resized(size)
+
+
+async def _confirm(volume: Volume, size: int) -> None:
+    """Return if the same size was asked for before; else take note of it, and raise `Invalid`."""
+    async with volume.changing:
+        if volume.manifest.shrink_requested == size:
+            return
+        await volume.commit(msgspec.structs.replace(volume.manifest, shrink_requested=size))
+    lost = format_size(volume.size - size)
+    raise Invalid(f"this cuts off the last {lost} of the disk, with all that is there; to do it, ask once more")
