@@ -10,7 +10,7 @@ from g2disk.units import format_size
 
 _SAFE = {
     "memory": "in the server's memory only",
-    "journal": "on the server's own storage (the journal)",
+    "journal": "in the journal, on the server's own storage",
     "store": "in the object store",
 }
 
@@ -20,7 +20,7 @@ def state_facts(state: Mapping[str, StateValue]) -> dict[str, str]:
     left = _Figures(state)
     facts = {
         "state": left.condition(),
-        "a flush means": left.flush(),
+        "flushed data is": left.flush(),
         "not in the store": left.unstored(),
         "journal": left.journal(),
         "requests": left.requests(),
@@ -57,14 +57,14 @@ class _Figures:
         means, durability = self._take("flush_means"), self._take("durability")
         if not means:
             return ""
-        promised = f"; the disk's durability is {durability}" if durability else ""
-        return f"that what was written is safe {_SAFE.get(str(means), means)}{promised}"
+        promised = f" (durability: {durability})" if durability else ""
+        return f"{_SAFE.get(str(means), means)}{promised}"
 
     def unstored(self) -> str:
         unstored, seconds = self._take("unstored_bytes"), self._take("unstored_seconds")
         if unstored is None:
             return ""
-        return f"{_size(unstored)}, the oldest written {_number(seconds)} s ago" if unstored else "nothing"
+        return f"{_size(unstored)}, the oldest written {_number(seconds):.1f} s ago" if unstored else "nothing"
 
     def journal(self) -> str:
         used, limit = self._take("journal_used"), self._take("journal_limit")
