@@ -20,6 +20,7 @@ from g2disk.clock import SystemClock
 from g2disk.disk.identity import new_identity
 from g2disk.errors import Corrupt, Fenced, Invalid
 from g2disk.remote.endpoint import check_endpoint
+from g2disk.stores.opening import is_object_store
 from g2disk.stores.python import names_python
 from g2disk.torture.run import torture as run_torture
 from g2disk.torture.servers import ForeignServer, Server, own_server
@@ -39,7 +40,7 @@ def torture(
         typer.Argument(
             metavar="ENDPOINT|STORE",
             help="A running server, HOST:PORT or unix:PATH, or a store, which is served, killed and served again: "
-            "file:DIR, memory:, module:Class or FILE.py:Class.",
+            "file:DIR, memory:, objects:DIR, s3://BUCKET/PREFIX, gs://…, az://…, module:Class or FILE.py:Class.",
         ),
     ],
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed asks for the same requests and faults.")] = 1,
@@ -110,7 +111,7 @@ class _Asked:
     @property
     def is_own(self) -> bool:
         """Whether the disk is made for this."""
-        return self.target.startswith(("memory:", "file:"))
+        return self.target.startswith(("memory:", "file:")) or is_object_store(self.target)
 
     @property
     def is_python(self) -> bool:
@@ -131,7 +132,8 @@ class _Asked:
         if self.restart or self.kill or self.pid_file:
             raise Invalid("the server of a store is started and killed by this command; leave the commands out")
         create = ["--disk", f"{self.name}={self.size}"] if self.is_own else []
-        server = await stack.enter_async_context(own_server([self.target, *create], directory, clock))
+        journal = ["--journal", f"{directory}/journal"] if is_object_store(self.target) else []
+        server = await stack.enter_async_context(own_server([self.target, *create, *journal], directory, clock))
         # A memory disk after a restart is another disk, and there is nothing to be judged.
         server.can_kill = not self.no_kill and self.target != "memory:"
         return server
