@@ -106,13 +106,14 @@ class FakeObjects:
             if not trouble.status:
                 return False
             answer = _failure(trouble.status, trouble.code)
+        cut = trouble is not None and trouble.cut
         status, body, headers = answer
         head = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Reason')}", f"Content-Length: {len(body)}"]
         head += [f"{name}: {value}" for name, value in headers.items()]
         sent = b"" if request.method == "HEAD" else body
-        writer.write("\r\n".join([*head, "", ""]).encode() + (sent[: len(sent) // 2] if trouble else sent))
+        writer.write("\r\n".join([*head, "", ""]).encode() + (sent[: len(sent) // 2] if cut else sent))
         await writer.drain()
-        return trouble is None or not trouble.cut
+        return not cut
 
     def _answer(self, request: Request) -> Answer:
         if self.accepted is not None and not any(

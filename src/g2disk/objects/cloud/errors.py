@@ -95,6 +95,11 @@ def translate(error: Exception, doing: str, endpoint: str) -> DiskError:
     return _kind(error, text)(f"{doing}: {_cause(text)}")
 
 
+def is_missing(error: Exception) -> bool:
+    """Whether there is no such object, in a bucket that is there."""
+    return _kind(error, str(error)) is NotFound
+
+
 def is_behind_the_end(error: Exception) -> bool:
     """Whether a range was asked for that begins at or behind the object's end."""
     # Some servers answer 416, others 200 with nothing, and obstore sees that.

@@ -10,7 +10,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from g2disk.disk import Buffer
 from g2disk.errors import Denied, NotFound, Unavailable
-from g2disk.objects.cloud.errors import FOREIGN, is_behind_the_end, translate
+from g2disk.objects.cloud.errors import FOREIGN, is_behind_the_end, is_missing, translate
 from g2disk.objects.store import ObjectEntry, ObjectStore, check_key
 from g2disk.threads import Crew
 
@@ -38,7 +38,7 @@ class CloudObjects(ObjectStore):
         self.url = url
         self._make = make
         self._endpoint = endpoint
-        self._bucket: Bucket | None = None
+        self._bucket: Bucket | None = make()
         self._crew = Crew(_THREADS, "objects")
 
     def __repr__(self) -> str:
@@ -120,5 +120,6 @@ def _list(bucket: Bucket, prefix: str, after: str) -> list[ObjectEntry]:
 def _delete(bucket: Bucket, key: str) -> None:
     try:
         obstore.delete(bucket, key)
-    except FileNotFoundError:
-        return
+    except FOREIGN as error:
+        if not is_missing(error):
+            raise
