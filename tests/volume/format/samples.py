@@ -9,7 +9,7 @@ from g2disk.volume.format.compression import Compression
 from g2disk.volume.format.journal import WRITE, ZERO, FileHeader
 from g2disk.volume.format.keys import Secret, WrappedKey, wrap
 from g2disk.volume.format.manifest import Ancestor, EpochRecord, Head, Manifest, PageReference, Run, SnapshotRecord
-from g2disk.volume.format.pages import IndexPage, References, TablePage
+from g2disk.volume.format.pages import U64, IndexPage, References, TablePage
 from g2disk.volume.format.sealing import Sealer
 from g2disk.volume.format.segment import SegmentKind, SegmentName, build_segment
 
@@ -107,17 +107,25 @@ def index_page(rows: int = 5) -> IndexPage:
     )
 
 
-def locations() -> np.typing.NDArray[np.uint64]:
+def locations() -> U64:
     """Of a leaf: some zero, some far."""
-    return np.arange(1024, dtype="<u8") ** 6 * (np.arange(1024) % 3 != 0)
+    found: U64 = np.arange(1024, dtype="<u8") ** 6 * (np.arange(1024) % 3 != 0)
+    return found
 
 
 def table_page(rows: int = 6) -> TablePage:
     """Data segments and map objects."""
-    numbers = np.arange(1, rows + 1, dtype="<u8")
-    narrow = [np.asarray(numbers * factor, "<u4") for factor in (1, 100, 4096)]
-    kinds = np.asarray(numbers > rows // 2, "<u1")
-    return TablePage(numbers, numbers << 24, numbers * 3, numbers % 2 * 9, *narrow, kinds)
+    numbers: U64 = np.arange(1, rows + 1, dtype="<u8")
+    return TablePage(
+        numbers=numbers,
+        bytes=np.asarray(numbers << 24, "<u8"),
+        born=np.asarray(numbers * 3, "<u8"),
+        died=np.asarray(numbers % 2 * 9, "<u8"),
+        epochs=np.asarray(numbers, "<u4"),
+        live=np.asarray(numbers * 100, "<u4"),
+        total=np.asarray(numbers * 4096, "<u4"),
+        kinds=np.asarray(numbers > rows // 2, "<u1"),
+    )
 
 
 JOURNAL = FileHeader(
