@@ -12,6 +12,7 @@ from g2disk.volume.gc import Collector
 from g2disk.volume.volume import Volume
 from tests.simulation.loop import Stuck
 from tests.volume_simulation.keeper import Keeper
+from tests.volume_simulation.layout import ISLAND, Units, islands
 from tests.volume_simulation.server import Dead, Host, World
 from tests.volume_simulation.subject import Opening, Subject
 
@@ -30,6 +31,7 @@ class Acts:
         self._rng = rng
         self._events = events
         """What happened, for people."""
+        self.clones: list[Subject] = []
         self._collections: list[asyncio.Task[None]] = []
         self._kinds = {
             self._kill: 20,
@@ -46,6 +48,7 @@ class Acts:
             self._roll_back: 6,
             self._collect: 16,
             self._checkpoint: 6,
+            self._clone: 5,
             self._close: 5,
         }
 
@@ -183,20 +186,44 @@ class Acts:
             self._note("the volume is rolled back")
             await self._or_killed(opening, self.keeper.roll_back(self._rng.choice(self.hosts)))
 
+    async def _clone(self) -> None:
+        opening = self._subject.now
+        if opening is None or not self.keeper.snapshots or len(self.clones) > 1:
+            return
+        self._note("a snapshot is cloned")
+        volume = f"{self._world.seed:031x}{'cd'[len(self.clones)]}"
+        clone = await self.keeper.clone(opening, volume, self._rng.choice(self.hosts))
+        if clone is not None:
+            self.clones.append(clone)
+            await self.use(clone)
+
+    async def use(self, clone: Subject) -> None:
+        """Open a clone, write into it, flush, and leave it."""
+        host = self._rng.choice(self.hosts)
+        while not await clone.open(host):
+            await self._world.loop.sleep(1.0)
+        for island in islands():
+            await clone.write(Units(island.first + self._rng.randrange(ISLAND - 6), 6), fua=False)
+        await clone.flush()
+        if (opening := clone.now) is not None:
+            await self._collect_with(opening, clone)
+            opening.server.kill()
+            clone.down()
+
     async def _collect(self) -> None:
         if opening := self._subject.now:
             self._note("garbage is collected")
-            work = self._world.loop.create_task(self._collect_with(opening))
+            work = self._world.loop.create_task(self._collect_with(opening, self._subject))
             self._collections.append(work)
             if self._rng.random() < 0.5:
                 await self._some_time()
 
-    async def _collect_with(self, opening: Opening) -> None:
+    async def _collect_with(self, opening: Opening, subject: Subject) -> None:
         ratio, grace = self._rng.choice((0.3, 0.8, 1.0)), self._rng.choice((0.0, 120.0))
 
         async def collect(volume: Volume) -> None:
             collector = Collector(volume)
-            await collector.collect(ratio)
+            await collector.collect(ratio, worth=False)
             await collector.delete_orphans(grace)
 
         try:
@@ -204,9 +231,9 @@ class Acts:
         except Dead:
             return
         except Fenced as error:
-            self._subject.refused(opening, error)
+            subject.refused(opening, error)
         except DiskError as error:
-            self._subject.wrong.append(f"garbage collection raised {type(error).__name__}: {error}")
+            subject.wrong.append(f"garbage collection raised {type(error).__name__}: {error}")
 
     async def _checkpoint(self) -> None:
         if opening := self._subject.now:

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from random import Random
 
 from g2disk.units import KIB
-from g2disk.volume.chain import ManifestChain
-from g2disk.volume.format.manifest import Manifest
+from g2disk.volume.creating import Form, create_volume, open_key
+from g2disk.volume.format.compression import Compression
+from g2disk.volume.format.keys import Secret
+from g2disk.volume.fsck.check import Checker
+from g2disk.volume.fsck.report import Report
 from g2disk.volume.gc import Collector
 from g2disk.volume.settings import Settings
 from g2disk.volume.volume import Volume
 from tests.simulation.loop import Stuck, VirtualLoop
 from tests.volume_simulation.acts import Acts
-from tests.volume_simulation.bucket import Bucket, Connection, Weather
+from tests.volume_simulation.bucket import Bucket, Weather
 from tests.volume_simulation.layout import ISLAND, SIZE, UNITS, Units
-from tests.volume_simulation.machine import VirtualClock
-from tests.volume_simulation.server import World
+from tests.volume_simulation.server import Server, World
 from tests.volume_simulation.subject import Opening, Subject
 
 _LONGEST = 14
@@ -92,20 +94,18 @@ class Run:
         await end(self)
 
     async def _create(self) -> None:
-        clock = VirtualClock(self.loop)
-        chain = ManifestChain(Connection(self.world.bucket), self.subject.volume, clock, self.world.random("creation"))
-        await chain.commit(
-            Manifest(
-                version=1,
-                token="0" * 32,
-                volume=self.subject.volume,
-                epoch=0,
-                size=SIZE,
-                block_size=4096,
-                compression=self._rng.choice(("none", "none", "zstd", "lz4")),
-                created=clock.wall(),
-            )
-        )
+        rng, maker = self._rng, Server(self.world, self.acts.hosts[0], "maker")
+        secret = Secret("raw", rng.randbytes(32)) if rng.random() < 0.2 else None
+        compression = rng.choice((Compression.NONE, Compression.NONE, Compression.ZSTD, Compression.LZ4))
+        form = Form(compression=compression, encrypt=secret is not None)
+
+        async def make() -> None:
+            resources = maker.resources(maker.name)
+            manifest = await create_volume(self.subject.volume, SIZE, form, resources, secret)
+            self.world.key = await open_key(manifest, resources, secret)
+
+        await maker.run(make)
+        maker.kill()
 
     async def _done(self, programs: Sequence[asyncio.Task[None]]) -> None:
         """Wait for them.  The volume may be lost to nobody in the meantime."""
@@ -159,21 +159,24 @@ async def end(run: Run) -> None:
     await _refused(run)
     for unit in range(0, UNITS, ISLAND):
         await subject.read(Units(unit, ISLAND))
-    opening = subject.now
-    if opening is not None and rng.random() < 0.7:
+    if (now := subject.now) is not None and rng.random() < 0.7:
         begun = subject.tick()
-        await opening.server.do(lambda volume: volume.drain())
-        subject.flushed(opening, begun, stored=True)
+        await now.server.do(lambda volume: volume.drain())
+        subject.flushed(now, begun, stored=True)
     await acts.elsewhere()
     for name in [*acts.keeper.snapshots]:
         await acts.keeper.look(name, acts.hosts[0])
     await run.loop.sleep(120.0)
     await _collect_all(run, rng)
+    await _check(run)
     await acts.elsewhere()
     for name in [*acts.keeper.snapshots]:
         await acts.keeper.look(name, acts.hosts[0])
-    for each in subject.openings:
-        subject.wrong += subject.judge(each)
+    for clone in acts.clones:
+        await acts.use(clone)
+    for each in (subject, *acts.clones):
+        for opening in each.openings:
+            each.wrong += each.judge(opening)
 
 
 async def _refused(run: Run) -> None:
@@ -198,10 +201,30 @@ async def _collect_all(run: Run, rng: Random) -> None:
     async def collect(volume: Volume) -> None:
         collector = Collector(volume)
         for _ in range(4):
-            await collector.collect(0.99)
+            await collector.collect(0.99, worth=False)
             await collector.delete_orphans(0.0)
 
     await opening.server.do(collect)
+
+
+async def _check(run: Run) -> None:
+    """Close the volume, and have fsck read all of it: nothing is wrong, and nothing is left over."""
+    subject, world = run.subject, run.world
+    opening = await subject.alone()
+    assert opening is not None
+    await opening.server.close()
+    checker = Server(world, run.acts.hosts[0], "fsck")
+    report = Report(subject.volume)
+
+    async def check() -> None:
+        resources = checker.resources(checker.name)
+        await Checker(resources.objects, resources.runner, report, world.key, data=True).check()
+
+    await checker.run(check)
+    checker.kill()
+    subject.wrong += [f"fsck: {finding.kind.value}: {finding.message} {finding.key}" for finding in report.findings[:3]]
+    subject.wrong += [f"fsck: lost {lost}" for lost in report.lost[:3]]
+    subject.down()
 
 
 def simulate(seed: int) -> Verdict:
@@ -216,6 +239,7 @@ def simulate(seed: int) -> Verdict:
         error.add_note(f"in the run of seed {seed}")
         raise
     wrong += [*run.loop.errors, *run.subject.wrong]
+    wrong += [f"clone: {what}" for clone in run.acts.clones for what in clone.wrong]
     return Verdict(seed, tuple(wrong), run.loop.steps, run.loop.time(), tuple(run.events), run.subject.answered)
 
 

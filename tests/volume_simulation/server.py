@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from g2disk.errors import DiskError, Unavailable
+from g2disk.errors import DiskError, Internal
 from g2disk.units import MIB
 from g2disk.volume.cache.memory import MemoryCache
 from g2disk.volume.resources import Resources
@@ -26,7 +28,7 @@ class Dead(Exception):
     """The process died before it answered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class World:
     """What all processes share."""
 
@@ -147,7 +149,14 @@ class Server:
             self.kill()
 
     def _bug(self, task: asyncio.Task[None], answer: asyncio.Future[Any]) -> None:
-        """What is no `DiskError` is nobody's to catch."""
+        """What is no `DiskError` is a bug."""
+        if answer.done():
+            return
         error = None if task.cancelled() else task.exception()
-        if not answer.done():
-            answer.set_exception(error or Unavailable("the call was cancelled"))
+        if error is None:
+            answer.set_exception(Internal("the call was cancelled"))
+            return
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        bug = Internal(f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})")
+        bug.__cause__ = error
+        answer.set_exception(bug)

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from g2disk.disk import Disk
+from g2disk.disk.perform import perform
 from g2disk.errors import Busy, DiskError, Fenced
+from g2disk.request import FLUSH, FUA, READ, TRIM, WRITE, Request
+from g2disk.request import ZERO as ZEROES
 from g2disk.volume.volume import Volume
 from tests.simulation import checker as reads
 from tests.volume_simulation.checker import ZERO, Change, Kept, Line
@@ -148,21 +151,18 @@ class Subject:
         """New values."""
         made = {unit: self._value() for unit in units}
         data = content([*made.values()])
-        await self._change(made, fua, lambda disk: disk.write(units.offset, data, fua), opening)
+        await self._change(made, WRITE, units, fua, data, opening)
 
     async def clear(self, units: Units, fua: bool, trim: bool, opening: Opening | None = None) -> None:
         """Zeroes.  A volume's trim leaves zeroes in whole blocks; what else it touches is not asked for."""
         made = dict.fromkeys(units, ZERO)
-        if trim:
-            await self._change(made, fua, lambda disk: disk.trim(units.offset, units.length, fua), opening)
-        else:
-            await self._change(made, fua, lambda disk: disk.zero(units.offset, units.length, fua), opening)
+        await self._change(made, TRIM if trim else ZEROES, units, fua, None, opening)
 
     async def read(self, units: Units, opening: Opening | None = None) -> None:
         """A look at some units."""
         opening = opening or await self._current()
         begun = self.tick()
-        data = await self._do(opening, lambda disk: disk.read(units.offset, units.length))
+        data = await self._do(opening, lambda disk: ask(disk, Request(READ, 0, units.offset, units.length)))
         if data is not None:
             ended = self.tick()
             for unit, value in zip(units, values(data), strict=True):
@@ -172,7 +172,7 @@ class Subject:
         """As fsync does."""
         opening = opening or await self._current()
         begun = self.tick()
-        if await self._do(opening, _flush):
+        if await self._do(opening, lambda disk: ask(disk, Request(FLUSH, 0, 0, 0))):
             self.flushed(opening, begun, self._remote)
 
     def flushed(self, opening: Opening, begun: int, stored: bool) -> None:
@@ -220,7 +220,9 @@ class Subject:
             await self._up.wait()
         return self.now
 
-    async def _change(self, made: dict[int, int], fua: bool, work: Work[None], opening: Opening | None) -> None:
+    async def _change(
+        self, made: dict[int, int], operation: int, units: Units, fua: bool, data: bytes | None, opening: Opening | None
+    ) -> None:
         opening = opening or await self._current()
         history, begun = opening.history, self.tick()
         change = reads.Change(made, begun)
@@ -232,11 +234,8 @@ class Subject:
         ]
         opening.changes += logged
 
-        async def answer(disk: Volume) -> bool:
-            await work(disk)
-            return True
-
-        done = bool(await self._do(opening, answer))
+        request = Request(operation, FUA if fua else 0, units.offset, units.length, data=data)
+        done = await self._do(opening, lambda disk: ask(disk, request)) is not None
         change.certain, change.ended = done, self.tick()
         for each in logged:
             each.ended = min(each.ended, change.ended)
@@ -289,6 +288,13 @@ async def look(disk: Disk) -> dict[int, int]:
     return seen
 
 
-async def _flush(disk: Disk) -> bool:
-    await disk.flush()
-    return True
+async def ask(disk: Disk, request: Request) -> Any:
+    """What is read, or True.  Goes the way of servers: `submit`, and what that leaves by itself.  Raises its error."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    for left in disk.submit([request], lambda _: future.set_result(None)):
+        await perform(disk, left)
+        future.set_result(None)
+    await future
+    if request.error is not None:
+        raise request.error
+    return request.data if request.operation == READ else True
