@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from g2disk.volume.format.journal import WRITE, ZERO
 
-WRITE: Final = 1
-"""Kind of an entry: blocks got other data."""
-ZERO: Final = 2
-"""Kind of an entry: blocks became zeroes."""
+__all__ = ["WRITE", "ZERO", "Entry"]
 
 
 class Entry:
@@ -25,7 +22,7 @@ class Entry:
         self.count = count
         """How many blocks."""
         self.position = position
-        """Of a write: where its data is in the journal, for `Journal.read`; of a zero: a position behind the entry.
+        """Where a write's data is in the journal, for `Journal.read`; a zero has one, too, that nothing else has.
         Positions grow from each entry to the next, for ever.
         """
 

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -60,7 +61,7 @@ class File(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the file; no call is pending."""
+        """Close the file.  A sync that is running ends first, a later one returns at once."""
         ...
 
 
@@ -80,7 +81,7 @@ class Files(Protocol):
         ...
 
     async def remove(self, name: str) -> None:
-        """Delete a file that is not open; it need not be durable.  A missing one is fine."""
+        """Delete a file, which may be open; it stays deleted after a power cut.  A missing one is fine."""
         ...
 
     def close(self) -> None:
@@ -149,9 +150,9 @@ class DirectoryFiles:
 
     def _remove(self, name: str) -> None:
         try:
-            os.unlink(name, dir_fd=self._directory)
-        except FileNotFoundError:
-            return
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._directory)
+            os.fsync(self._directory)
         except OSError as error:
             raise _explain(error, f"removing {self._path / name}") from error
 
@@ -181,6 +182,8 @@ class DirectoryFile:
         self._size = size
         self._runner = runner
         self._failure: DiskError | None = None
+        self._syncs = 0
+        self._closed = False
 
     @property
     def size(self) -> int:
@@ -207,11 +210,21 @@ class DirectoryFile:
 
     async def sync(self) -> None:
         """See `File.sync`."""
-        await self._runner.run(self._sync)
+        if self._closed:
+            return
+        self._syncs += 1
+        try:
+            await self._runner.run(self._sync)
+        finally:
+            self._syncs -= 1
+            if self._closed and not self._syncs:
+                os.close(self._file)
 
     def close(self) -> None:
         """See `File.close`."""
-        os.close(self._file)
+        self._closed = True
+        if not self._syncs:
+            os.close(self._file)
 
     def _sync(self) -> None:
         # The failure is kept here, and not where the call was made: that may have been cancelled meanwhile, and the
