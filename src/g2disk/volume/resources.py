@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,8 @@ class Resources:
 
     objects: ObjectStore
     """The bare store; a volume adds its own layers: metered, then those that repeat."""
-    files: Files
-    """Where the journal is; belongs to this volume alone."""
+    files: Files | None
+    """Where the journal is; belongs to this volume alone.  None where nothing is written."""
     cache: ReadCache
     """May be shared with other volumes."""
     runner: Runner
@@ -30,3 +30,7 @@ class Resources:
     clock: Clock
     random: Random
     """For tokens, keys and backoff; unpredictable where it matters to anybody."""
+
+    def with_files(self, files: Files) -> Resources:
+        """The same, with a journal's directory."""
+        return replace(self, files=files)

@@ -105,6 +105,7 @@ class Volume(Disk):
         `key` is the data key, unwrapped, of an encrypted volume.  Raises `NotFound`, `Denied` (a wrong key), `Busy`
         (the journal is in use), `Fenced` (the journal holds flushed data that a later writer did not know), `Corrupt`.
         """
+        assert resources.files is not None
         layers = store_layers(resources)
         chain = ManifestChain(layers[1], volume, resources.clock, resources.random)
         manifest = await chain.load()
@@ -221,6 +222,11 @@ class Volume(Disk):
                 await self.flush()
         finally:
             await to_the_end(self._stop())
+
+    async def vanish(self, reason: DiskError) -> None:
+        """Stop without keeping anything; every later request raises the like of `reason`."""
+        self.health.fail(reason)
+        await to_the_end(self._stop())
 
     def state(self) -> VolumeState:
         """What the volume says of itself now."""
