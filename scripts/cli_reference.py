@@ -45,6 +45,10 @@ Fields are only ever added.
 - `delete`: `deleted`, the name.
 - `snapshot create`, `snapshot list`: a snapshot is `name`, `created` (UTC), `size`, `clones`; `list` gives them as
   `snapshots`. `snapshot delete`: `deleted`. `clone` and `rollback`: a disk, as above.
+- `map`: `name`, `offset`, `length`, `cell_bytes`; of each part, in `cells`, `written` (bytes), `oldest` and `newest`
+  (segments); of each of `segments`, `number`, `epoch`, `total` and `live` (blocks, or pages of the map where `is_map`),
+  `stored` (bytes).
+- `rekey`: `changed`, the names.
 - `import`, `export`: `file`, `disk`, `size`, `data` (bytes that were copied), `verified`.
 - `attach`, `detach`, `status`: an attachment is `disk`, `kind` (`kernel` or `fuse`), `path` (the device or the file),
   `size`, `read_only`, `endpoint`, `identity`, `daemon_pid` of a device, `gateway_pid` of a file or of nbdkit. `status`
@@ -100,6 +104,7 @@ EXAMPLES = {
     "snapshot delete": ["g2disk snapshot delete vm1@monday"],
     "clone": ["g2disk clone vm1@monday vm2"],
     "rollback": ["g2disk rollback vm1@monday"],
+    "rekey": ["g2disk rekey s3://bucket/disks --passphrase-file - --new-passphrase-file -"],
     "import": ["g2disk import disk.raw vm1", "g2disk import /dev/sdb vm1"],
     "export": ["g2disk export vm1 disk.raw", "g2disk export vm1 /dev/sdb --force"],
     "attach": [

@@ -30,6 +30,7 @@ COMMANDS = {
     "snapshot": "snapshot:snapshot",
     "clone": "clone:clone",
     "rollback": "rollback:rollback",
+    "rekey": "rekey:rekey",
     "import": "import_file:import_file",
     "export": "export:export",
     "attach": "attach:attach",

@@ -27,10 +27,21 @@ PassphraseFile = Annotated[
 ]
 
 
-def secret_of(key_file: Path | None, key_environment: str, passphrase_file: Path | None) -> Secret | None:
-    """What the three options name; None where none of them is given.  Raises `Invalid`, `Denied`, OSError."""
+def secret_of(
+    key_file: Path | None,
+    key_environment: str,
+    passphrase_file: Path | None,
+    prompt: str = "Passphrase",
+    *,
+    twice: bool = False,
+) -> Secret | None:
+    """What the three options name; None where none of them is given.
+
+    A passphrase is asked for with `prompt`, and again to be sure where `twice` is set.  Raises `Invalid`, `Denied`,
+    OSError.
+    """
     if sum(map(bool, (key_file, key_environment, passphrase_file))) > 1:
-        raise Invalid("give one of --key-file, --key-env and --passphrase-file, not several")
+        raise Invalid("give a key file, a variable with a key or a passphrase, not several of them")
     if key_file is not None:
         return Secret("raw", _key(key_file.read_bytes(), str(key_file)))
     if key_environment:
@@ -38,7 +49,7 @@ def secret_of(key_file: Path | None, key_environment: str, passphrase_file: Path
             raise Invalid(f"there is no {key_environment} in the environment; set it to 64 hex digits")
         return Secret("raw", _key(os.environ[key_environment].encode(), f"${key_environment}"))
     if passphrase_file is not None:
-        return Secret("passphrase", _passphrase(passphrase_file))
+        return Secret("passphrase", _passphrase(passphrase_file, prompt, twice=twice))
     return None
 
 
@@ -54,9 +65,9 @@ def _key(data: bytes, where: str) -> bytes:
     return key
 
 
-def _passphrase(file: Path) -> bytes:
+def _passphrase(file: Path, prompt: str, *, twice: bool) -> bytes:
     if str(file) == "-":
         if not sys.stdin.isatty():
             raise Denied("nobody is there to type the passphrase in; give a file with --passphrase-file")
-        return str(typer.prompt("Passphrase", hide_input=True, err=True)).encode()
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)).encode()
     return file.read_bytes().partition(b"\n")[0].rstrip(b"\r")
