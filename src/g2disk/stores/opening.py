@@ -54,7 +54,7 @@ async def open_store(
     if is_object_store(url) and rest:
         from g2disk.stores.volumes import VolumeStore  # here, because its libraries take a while to load
 
-        return await VolumeStore.at(url, volumes)
+        return await VolumeStore.at(url, volumes, read_only=read_only)
     if scheme == "grpc" and rest.startswith("//"):
         return RemoteStore(rest.removeprefix("//"), timeout)
     if scheme not in _SCHEMES and names_python(url):
