@@ -18,7 +18,7 @@ verify() { # random writes of many sizes with fsyncs in between, on many request
 """
 
 
-@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.soak), 4])
 def test_a_direct_server_keeps_what_the_kernel_writes(machine: Machine, connections: int) -> None:
     """fio verifies random writes on the device, and files on ext4 are whole after the kernel connected anew."""
     output, _ = run(

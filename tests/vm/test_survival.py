@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 SECONDS = 900
 pytestmark = pytest.mark.timeout(SECONDS + 240)
 
-KILLS = int(os.environ.get("G2DISK_KILLS", "5"))
+KILLS = int(os.environ.get("G2DISK_KILLS", "4"))
 """`./dev soak` makes it twenty."""
 MOST_WAITED = 5000
 """Milliseconds that a request may wait longer than the restart takes, emulated; two seconds are the aim on metal."""
