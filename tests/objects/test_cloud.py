@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ async def test_each_failure_has_its_kind(
 ) -> None:
     """Every call raises the same kind for the same failure, after one request, and names the cause in one line."""
     async with opened(url_of(scheme, fake)) as store:
-        calls = {
+        calls: dict[str, Callable[[], Awaitable[Any]]] = {
             "put": lambda: store.put("key", [b"x"]),
             "create": lambda: store.create("key", [b"x"]),
             "get": lambda: store.get("key"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from g2disk.disk import Buffer
 from g2disk.errors import Exists, Invalid, NotFound
+from g2disk.testing.clock import turns
 from g2disk.testing.ground import together
 from g2disk.testing.yard import Yard
 from g2disk.units import MIB
@@ -217,15 +218,15 @@ async def cancelled_puts_let_go_of_the_buffers(yard: Yard) -> None:
     """When a cancelled put is over, its buffers may change: what is there is old, or new and whole."""
     old = yard.noise(1000)
     await yard.store.put(yard.key("object"), [old])
-    for turns in range(6):
+    for steps in range(6):
         new = yard.noise(2 * MIB)
         buffer = bytearray(new)
         task = asyncio.ensure_future(yard.store.put(yard.key("object"), [buffer]))
-        for _ in range(turns):
-            await asyncio.wait({asyncio.ensure_future(yard.store.list(yard.key("none")))})
+        await turns(steps)
         task.cancel()
         await asyncio.wait({task})
         buffer[:] = bytes(len(buffer))
+        await turns(10)
         got = bytes(await yard.store.get(yard.key("object")))
         yard.require(got in (old, new), "a cancelled put left bytes that were never put")
         old = got
