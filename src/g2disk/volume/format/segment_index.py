@@ -200,7 +200,8 @@ def _decode(data: memoryview, name: SegmentName, sealer: Sealer) -> SegmentIndex
     if len(stored) != length or checksum != crc32c(stored):
         raise ValueError("the checksum of the index does not fit")
     cipher = sealer.segment_cipher(number, epoch, salt) if encrypted else None
-    plain = cipher.open(_INDEX_PART, stored) if cipher else stored
+    # A copy where it is not encrypted: the columns are views, and would keep the whole of `data` in memory.
+    plain = cipher.open(_INDEX_PART, stored) if cipher else bytes(stored)
     first, last, zero_blocks, zero_counts, extent_blocks, extent_counts, crcs, frame_lengths = _decode_columns(plain)
     index = SegmentIndex(
         *(name, SegmentKind(kind), 1 << shift, Compression.from_code(compression), first, last),
