@@ -18,6 +18,9 @@ T = TypeVar("T")
 MOST_STEPS = 200_000
 """Callbacks in one run, more than any run needs that gets on."""
 
+_MOST_WAITS = 20
+"""Times that something waits while it is thrown away."""
+
 
 class Stuck(Exception):
     """Nothing can happen any more, or nothing comes of what does, and somebody still waits."""
@@ -129,7 +132,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._closed = True
             for task in self._tasks:
                 if not task.done() and (work := task.get_coro()) is not None:
-                    work.close()
+                    _close(work)
             self._ready.clear()
             self._timers.clear()
             self._tasks.clear()
@@ -189,6 +192,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         while timers and timers[0][0] <= self._now:
             _, _, process, handle = heapq.heappop(timers)
             self._ready.append((process, handle))
+
+
+def _close(work: Coroutine[Any, Any, Any]) -> None:
+    """Throw it away, though its `finally` waits for more."""
+    for _ in range(_MOST_WAITS):
+        try:
+            return work.close()
+        except RuntimeError:  # it waits again
+            continue
 
 
 def _set(future: asyncio.Future[None]) -> None:

@@ -14,7 +14,7 @@ from tests.simulation.loop import Stuck
 from tests.volume_simulation.keeper import Keeper
 from tests.volume_simulation.layout import ISLAND, Units, islands
 from tests.volume_simulation.server import Dead, Host, World
-from tests.volume_simulation.subject import Opening, Subject
+from tests.volume_simulation.subject import Opening, Subject, Work
 
 _PATIENCE = 600.0
 """Seconds in which a volume must be open, or an act be done, once all is well."""
@@ -81,12 +81,31 @@ class Acts:
         await self._open(self.hosts[-1])
         await self.opened()
 
+    async def certainly(self, work: Work[object]) -> Opening:
+        """Have it done by whoever has the volume, which may have been lost to a server that died; who did it."""
+        while True:
+            await self.opened()
+            opening = self._subject.now
+            assert opening is not None
+            try:
+                await opening.server.do(work)
+            except Dead:
+                self._subject.down()
+            except Fenced as error:
+                self._subject.refused(opening, error)
+            else:
+                return opening
+
     def older(self) -> list[Opening]:
         """Servers that live, and that another one has replaced."""
         return [opening for opening in self._subject.openings if opening.server.alive and not opening.current]
 
     async def _open(self, host: Host) -> None:
         self._note(f"{host.name} opens the volume")
+        for opening in self._subject.openings:
+            if opening.server.alive and opening.server.host is host and (opening.refused or self._rng.random() < 0.9):
+                opening.server.kill()  # as whoever starts a service again does; else the directory is in use
+        self._subject.down()
         killed = self._rng.random() < 0.15
         task = self._world.loop.create_task(self._subject.open(host))
         if killed:

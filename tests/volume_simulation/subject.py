@@ -92,7 +92,6 @@ class Subject:
         self.openings.append(opening)
         try:
             await opening.server.open(self.volume)
-            begun = self.tick()
             seen = await opening.server.do(look)
         except (Dead, Busy):
             opening.server.kill()
@@ -108,7 +107,7 @@ class Subject:
             opening.server.kill()
             self.wrong.append(f"{opening.server.name} could not open: {type(error).__name__}: {error}")
             return False
-        self._opened(opening, seen, begun)
+        self._opened(opening, seen)
         return True
 
     def power_cut(self, host: Host) -> None:
@@ -191,7 +190,7 @@ class Subject:
         """What is wrong with the reads of an opening."""
         return [f"{opening.server.name}: {what}" for what in reads.check(opening.history)[:3]]
 
-    def _opened(self, opening: Opening, seen: dict[int, int], begun: int) -> None:
+    def _opened(self, opening: Opening, seen: dict[int, int]) -> None:
         host = opening.server.host
         kept = self.standing(host).kept
         wrong = self.line.opened(seen, self.tick(), kept)
@@ -208,8 +207,7 @@ class Subject:
         self._up.set()
 
     def _begin(self, seen: dict[int, int]) -> reads.History:
-        now = self.tick()
-        return reads.History([reads.Change(dict(seen), now, now, certain=True)])
+        return reads.History([reads.Change(dict(seen), self.tick(), self.tick(), certain=True)])
 
     def _value(self) -> int:
         self._values += 1
