@@ -40,6 +40,11 @@ class Rows:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def memory(self) -> int:
+        """Bytes in use."""
+        return sum(column.nbytes for column in self._full)
+
     def _cut(self, count: int) -> None:
         self._count = count
         for name, column in zip(_COLUMNS, self._full, strict=True):
@@ -103,6 +108,12 @@ class Rows:
             raise Corrupt(f"the segment table counts wrong for object {int(found[0])}: run g2disk fsck")
         self.live[rows] = live
         self.died[rows] = np.where(live > 0, 0, np.where(self.died[rows] > 0, self.died[rows], at))
+
+    def settle(self, number: int, at: int) -> None:
+        """Say that object `number` has got all that it will ever hold; it dies `at` if nothing of it is in use."""
+        row = self.row(number)
+        if row is not None and not self.live[row] and not self.died[row]:
+            self.died[row] = at
 
     def dead_before(self, first: int, moment: int) -> Bits:
         """Rows from number `first` on that died before `moment`."""

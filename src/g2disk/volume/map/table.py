@@ -47,6 +47,10 @@ class SegmentTable:
         numbers, sizes, born, died, epochs, live, total = (np.concatenate(pair) for pair in zip(*both, strict=True))
         return TablePage(numbers, sizes, born, died, epochs, live, total, kinds)
 
+    def adopt(self, other: SegmentTable) -> None:
+        """Become what `other` is, which is not used any more."""
+        self.segments, self.maps = other.segments, other.maps
+
     def copy(self) -> SegmentTable:
         """Another table with the same rows."""
         return SegmentTable.decode(self.encode())
@@ -57,6 +61,11 @@ class SegmentTable:
         if epoch is None:
             raise Corrupt(f"the map points to segment {number}, which the table does not list: run g2disk fsck")
         return epoch
+
+    @property
+    def memory(self) -> int:
+        """Bytes in use."""
+        return self.segments.memory + self.maps.memory
 
     @property
     def live_blocks(self) -> int:

@@ -1,0 +1,75 @@
+"""`SharedLoads`: what several wait for is loaded once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+from g2disk.cancellation import to_the_end
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class _Load(Generic[K, V]):
+    """A load in flight; it is cancelled when nobody waits for it any more."""
+
+    def __init__(self, keys: list[K], task: asyncio.Task[dict[K, V]]) -> None:
+        self.keys = keys
+        self.task = task
+        self.waiting = 0
+
+
+class SharedLoads(Generic[K, V]):
+    """Loads by key.  Who is cancelled while waiting leaves the load to the others."""
+
+    def __init__(self, load: Callable[[list[K]], Coroutine[Any, Any, dict[K, V]]]) -> None:
+        """`load` brings all the given keys, or raises."""
+        self._load = load
+        self._coming: dict[K, _Load[K, V]] = {}
+
+    async def get(self, keys: Iterable[K]) -> dict[K, V]:
+        """The values of `keys`; those that are on their way already are waited for.  Raises what `load` raises."""
+        wanted = dict.fromkeys(keys)
+        new = [key for key in wanted if key not in self._coming]
+        if new:
+            begun = _Load(new, asyncio.ensure_future(self._load_all(new)))
+            self._coming.update(dict.fromkeys(new, begun))
+        loads = list(dict.fromkeys(self._coming[key] for key in wanted))
+        await self._wait(loads)
+        found: dict[K, V] = {}
+        for load in loads:
+            found.update(load.task.result())
+        return {key: found[key] for key in wanted}
+
+    async def _wait(self, loads: Sequence[_Load[K, V]]) -> None:
+        for load in loads:
+            load.waiting += 1
+        try:
+            if loads:
+                await asyncio.wait([load.task for load in loads])
+        finally:
+            for load in loads:
+                load.waiting -= 1
+                if load.task.done():
+                    load.task.cancelled() or load.task.exception()  # seen, also where another load's is raised
+                elif not load.waiting:
+                    await self._cancel(load)
+
+    async def _cancel(self, load: _Load[K, V]) -> None:
+        self._forget(load.keys)  # who comes now begins anew
+        load.task.cancel()
+        await to_the_end(asyncio.wait([load.task]))
+
+    async def _load_all(self, keys: list[K]) -> dict[K, V]:
+        try:
+            return await self._load(keys)
+        finally:
+            self._forget(keys)
+
+    def _forget(self, keys: list[K]) -> None:
+        for key in keys:
+            load = self._coming.get(key)
+            if load is not None and load.keys is keys:
+                del self._coming[key]
