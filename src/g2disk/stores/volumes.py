@@ -32,7 +32,7 @@ from g2disk.volume import snapshots
 from g2disk.volume.cache import open_cache
 from g2disk.volume.catalogue import Catalogue
 from g2disk.volume.chain import ManifestChain
-from g2disk.volume.creating import create_volume, open_key, parse_form, wrap_again
+from g2disk.volume.creating import create_volume, open_key, parse_form
 from g2disk.volume.format.keys import Secret
 from g2disk.volume.format.manifest import Manifest, SnapshotRecord
 from g2disk.volume.journal.files import DirectoryFiles
@@ -208,16 +208,6 @@ class VolumeStore(Store):
         self._admit_change()
         check_disk_name(new_name)
         return await self._alone(new_name, self._clone, name, snapshot, new_name)
-
-    async def rekey(self, name: str, new: Secret) -> None:
-        """Have an encrypted disk open with another secret than before.  Raises `Invalid` where it is not encrypted."""
-        self._admit_change()
-        volume = await self._volume(name)
-        key = await open_key(volume.manifest, self._resources, self._options.key)
-        if key is not None:
-            wrapped = await wrap_again(key, self._resources, new)
-            async with volume.changing:
-                await volume.commit(msgspec.structs.replace(volume.manifest, encryption=wrapped))
 
     async def state(self, name: str) -> Mapping[str, StateValue]:
         """See `Store.state`; nothing of a disk that is only read."""

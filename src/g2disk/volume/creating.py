@@ -77,12 +77,8 @@ async def open_key(manifest: Manifest, resources: Resources, secret: Secret | No
     return await resources.runner.run(unwrap, manifest.encryption, secret)
 
 
-async def wrap_again(data_key: bytes, resources: Resources, secret: Secret) -> WrappedKey:
-    """The data key under another secret."""
-    return await resources.runner.run(wrap, data_key, secret, resources.random.randbytes(SALT_LENGTH))
-
-
 async def _new_key(resources: Resources, secret: Secret | None) -> WrappedKey:
     if secret is None:
         raise Invalid("an encrypted volume needs a key file or a passphrase; give one")
-    return await wrap_again(resources.random.randbytes(KEY_LENGTH), resources, secret)
+    random = resources.random
+    return await resources.runner.run(wrap, random.randbytes(KEY_LENGTH), secret, random.randbytes(SALT_LENGTH))

@@ -51,7 +51,7 @@ async def claim(
     )
     replay = _replay(journal, accepted.sequence) if journal_counts else []
     await journal.begin(manifest.epoch, (replay[-1].sequence if replay else accepted.sequence) + 1)
-    _release(journal, len(journal.recovered) - len(replay), manifest.block_size)
+    _release(journal, len(journal.recovered) - len(replay))
     return Claimed(manifest, replay)
 
 
@@ -184,8 +184,7 @@ def _replay(journal: Journal, sequence: int) -> list[Entry]:
     return replay
 
 
-def _release(journal: Journal, count: int, block_size: int) -> None:
+def _release(journal: Journal, count: int) -> None:
     """Give back the first `count` recovered entries, which the store has."""
     if count:
-        last = journal.recovered[count - 1]
-        journal.release(last.position + (last.count * block_size if last.kind == WRITE else 0))
+        journal.release(journal.recovered[count - 1].position + 1)

@@ -224,8 +224,7 @@ class Uploader:
     def _release(self, last: Entry) -> None:
         journal = self._layers.journal
         assert journal is not None
-        length = last.count * self._layers.block_size if last.kind == WRITE else 0
-        journal.release(last.position + length)
+        journal.release(last.position + 1)
 
     def _take(self) -> list[Entry]:
         """The entries of the next segment; none if there are too few."""
