@@ -58,8 +58,11 @@ async def _rekey(url: str, names: list[str], present: Secret, new: Secret) -> li
     crew = Crew(1, "g2disk-key")
     try:
         work = Rekeying(objects, crew, SystemClock(), random.SystemRandom())
+        wanted = names or await work.encrypted()
+        if not wanted:
+            note(f"there is no encrypted disk in {url}")
         changed = []
-        for name in names or await work.encrypted():
+        for name in wanted:
             if await work.rekey(name, present, new):
                 changed.append(name)
             else:

@@ -87,7 +87,7 @@ class _Figures:
             if count is not None and (count or verb != "failed"):
                 parts.append(f"{count} {verb}" + (f" ({_size(volume[name])})" if volume.get(name) else ""))
         cost = self._take("cost_dollars")
-        estimate = f", about ${_number(cost):.4f}" if isinstance(cost, int | float) else ""
+        estimate = f", about ${_number(cost):.4f}" if cost else ""
         return ", ".join(parts) + f"{estimate}, since the server opened it" if parts else ""
 
     def cache(self) -> str:
@@ -123,7 +123,7 @@ class _Figures:
 
     def opened(self) -> str:
         epoch = self._take("epoch")
-        return f"for writing {epoch} times" if epoch is not None else ""
+        return "" if epoch is None else f"{epoch} times for writing" if epoch != 1 else "once for writing"
 
     def count(self, name: str) -> str:
         value = self._take(name)

@@ -40,7 +40,11 @@ FIGURES: tuple[Figure, ...] = (
     Figure("write_amplification", "gauge", "Bytes put into the store for each byte written to the disk."),
     Figure("space_amplification", "gauge", "Bytes in the store for each byte that the disk holds."),
     Figure("segments", "gauge", "Segments in the store."),
-    Figure("garbage_bytes", "gauge", "Bytes in the store that nothing needs any more."),
+    Figure(
+        "garbage_bytes",
+        "gauge",
+        "Bytes in the store that the disk as it is now does not need: overwritten, or kept for snapshots.",
+    ),
     Figure("trouble", "text", "Why the store cannot be used now; empty where it can."),
     Figure("trouble_seconds", "gauge", "Seconds for which it could not be used; 0 where it can."),
     Figure("fenced", "flag", "Another server took the disk over: this one answers nothing any more."),
