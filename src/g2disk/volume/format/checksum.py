@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import numpy
 from crc32c import crc32c
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-Checksums: TypeAlias = numpy.typing.NDArray[numpy.uint32]
 
-__all__ = ["Buffer", "Checksums", "block_checksums", "crc32c"]
+__all__ = ["Buffer", "block_checksums", "crc32c"]
 
 
 def block_checksums(data: Buffer, block_size: int) -> list[int]:
     """The CRC-32C of each block of `data`, which is whole blocks."""
-    view, crc = memoryview(data).cast("B"), crc32c
-    return [crc(view[at : at + block_size]) for at in range(0, len(view), block_size)]
+    if len(data) == block_size:
+        return [crc32c(data)]
+    view = memoryview(data)
+    return [crc32c(view[at : at + block_size]) for at in range(0, len(view), block_size)]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
@@ -98,9 +98,13 @@ class JournalCipher:
 
     def apply(self, position: int, data: Buffer) -> bytes:
         """`data` encrypted, or decrypted; it stands at `position`, a multiple of ALIGNMENT."""
+        return self.stream(position).update(data)
+
+    def stream(self, position: int) -> CipherContext:
+        """What encrypts or decrypts piece after piece, beginning at `position`."""
         assert position % ALIGNMENT == 0
         counter = (position // ALIGNMENT).to_bytes(16, "big")
-        return Cipher(self._algorithm, CTR(counter)).encryptor().update(data)
+        return Cipher(self._algorithm, CTR(counter)).encryptor()
 
 
 def encode_file_header(header: FileHeader) -> bytes:
@@ -166,8 +170,9 @@ def encode_record(
     )
     table = _table(count).pack(*blocks, *counts, *kinds)
     if cipher is not None:
-        table = cipher.apply(position + RECORD_HEADER_LENGTH, table)
-        payloads = [cipher.apply(at, data) for at, data in zip(positions, payloads, strict=True)]
+        stream = cipher.stream(position + RECORD_HEADER_LENGTH)
+        table = stream.update(table)
+        payloads = [stream.update(data) for data in payloads]
     rest = _RECORD.pack(file.epoch, count, first_sequence, position, end - position) + table
     checksum = crc32c(rest, file.seed)
     for data in payloads:
