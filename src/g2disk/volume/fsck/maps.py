@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from g2disk.disk import Buffer
-from g2disk.errors import Corrupt
+from g2disk.errors import Corrupt, DiskError, NotFound
 from g2disk.volume.format.manifest import Head, Manifest, PageReference
 from g2disk.volume.format.names import MapName
 from g2disk.volume.format.pages import (
@@ -143,17 +143,17 @@ class MapReader:
         """The pages; None for each that cannot be read."""
         try:
             return await self._pages.load_many(references)
-        except Corrupt:
+        except (Corrupt, NotFound):
             return [await self._one(references[row]) for row in range(len(references))]
 
     async def _one(self, reference: PageReference) -> Buffer | None:
         try:
             return await self._pages.load(reference)
-        except Corrupt as error:
+        except (Corrupt, NotFound) as error:
             self._say(reference, error)
             return None
 
-    def _say(self, reference: PageReference, error: Corrupt) -> None:
+    def _say(self, reference: PageReference, error: DiskError) -> None:
         key = self._manifest.map_key(MapName(reference.number, reference.epoch))
         if key not in self._said:
             self._said.add(key)
