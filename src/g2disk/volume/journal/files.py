@@ -73,7 +73,7 @@ class Files(Protocol):
         ...
 
     async def open(self, name: str, create_size: int = 0) -> File:
-        """The file of that name; raises `NotFound`.
+        """The file of that name; raises `NotFound`.  What an existing one holds, and is read of it, is on stable storage.
 
         With `create_size` a new one of that many zeroes, which were written, so that to overwrite them later costs no
         metadata; the file and its name are durable when this returns.  Raises `OutOfSpace`.
@@ -141,6 +141,8 @@ class DirectoryFiles:
             if create_size:
                 _fill(file, create_size)
                 os.fsync(self._directory)
+            else:
+                _forget(file)
             return DirectoryFile(file, path, os.fstat(file).st_size, self._runner)
         except OSError as error:
             os.close(file)
@@ -244,6 +246,14 @@ class DirectoryFile:
                 done = os.pwrite(self._file, view, position)
                 position += done
                 view = view[done:]
+
+
+def _forget(file: int) -> None:
+    """Have what is in memory written, and then read from the disk: when an earlier sync failed, memory may hold what is
+    not on the disk and will never be written (fsync(2), "Notes").
+    """
+    os.fdatasync(file)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _fill(file: int, size: int) -> None:

@@ -108,8 +108,8 @@ class Journal:
         """Begin a new epoch, larger than all before; durable when this returns.  The recovered entries stay where they
         are.  The next entry gets `next_sequence`, which is larger than that of any entry before.
 
-        Where the journal was full it takes up a file more than its limit until some are released.  Raises
-        `OutOfSpace` where the disk has no room for it, `Unavailable`.
+        Where the journal was full it takes up a file more than its limit, and has no room, until some are released.
+        Raises `OutOfSpace` where the disk has no room for it, `Unavailable`.
         """
         assert epoch > self.recovered_epoch
         assert next_sequence > self.last_sequence
@@ -154,7 +154,7 @@ class Journal:
     def room(self) -> int:
         """Bytes that one append may take now: its data, and 64 for each change."""
         rest = 0 if self._full else self._usable(self._parts[-1].space)
-        return rest + self._supply.ready * self.largest_append
+        return max(min(rest + self._supply.ready * self.largest_append, self.limit - self.used), 0)
 
     async def wait_for_room(self, length: int) -> None:
         """Return when `room()` is `length` at least.
