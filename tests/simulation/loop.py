@@ -194,13 +194,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._ready.append((process, handle))
 
 
-def _close(work: Coroutine[Any, Any, Any]) -> None:
+def _close(work: Any) -> None:
     """Throw it away, though its `finally` waits for more."""
     for _ in range(_MOST_WAITS):
         try:
-            return work.close()
+            work.close()
         except RuntimeError:  # it waits again
             continue
+        return
 
 
 def _set(future: asyncio.Future[None]) -> None:

@@ -71,7 +71,7 @@ class Acts:
         self._world.bucket.weather.calm()
         for host in self.hosts:
             host.drive.full, host.drive.failing_syncs = False, 0.0
-        await self.opened()
+        await self.certainly(lambda volume: volume.chain.check())
         for task in self._collections:
             await task
 
@@ -109,7 +109,7 @@ class Acts:
         killed = self._rng.random() < 0.15
         task = self._world.loop.create_task(self._subject.open(host))
         if killed:
-            await self._world.loop.after_steps(self._rng.randint(1, 150))
+            await self._steps(self._rng.randint(1, 150))
             self._subject.openings[-1].server.kill()
             self._note(f"{self._subject.openings[-1].server.name} is killed early")
             self._subject.down()
@@ -283,7 +283,7 @@ class Acts:
         """Have it done, and perhaps the server killed at the same time."""
         task = self._world.loop.create_task(work)
         if self._rng.random() < 0.4:
-            await self._world.loop.after_steps(self._rng.randint(1, 200))
+            await self._steps(self._rng.randint(1, 200))
             if not task.done():
                 self._note(f"{opening.server.name} is killed meanwhile")
                 opening.server.kill()
@@ -291,10 +291,13 @@ class Acts:
         await task
 
     async def _some_time(self) -> None:
+        rng = self._rng
+        steps = rng.choice((5, 50, 400)) * rng.randint(0, 10)
+        await self._steps(steps, rng.choice((0.05, 2.0, 15.0)) * rng.random())
+
+    async def _steps(self, count: int, seconds: float = 15.0) -> None:
         """Return when a number of callbacks have run, or some time has passed."""
-        loop, rng = self._world.loop, self._rng
-        steps = loop.after_steps(rng.choice((5, 50, 400)) * rng.randint(0, 10))
-        await asyncio.wait([steps], timeout=rng.choice((0.05, 2.0, 15.0)) * rng.random())
+        await asyncio.wait([self._world.loop.after_steps(count)], timeout=seconds)
 
     def _note(self, event: str) -> None:
         loop = self._world.loop

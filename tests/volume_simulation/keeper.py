@@ -9,6 +9,7 @@ from random import Random
 from g2disk.errors import Busy, DiskError, Fenced, NotFound
 from g2disk.volume import snapshots
 from g2disk.volume.chain import ManifestChain
+from g2disk.volume.snapshot_disk import open_snapshot
 from g2disk.volume.volume import Volume
 from tests.volume_simulation.checker import Line
 from tests.volume_simulation.server import Dead, Host, Server
@@ -132,7 +133,7 @@ class Keeper:
                 raise
             except DiskError:
                 await resources.clock.sleep(1.0)
-        disk = await snapshots.open_snapshot(manifest, name, resources, world.settings, world.key)
+        disk = await open_snapshot(manifest, name, resources, world.settings, world.key)
         try:
             return await look(disk)
         finally:

@@ -106,6 +106,7 @@ class Subject:
         except DiskError as error:
             opening.server.kill()
             self.wrong.append(f"{opening.server.name} could not open: {type(error).__name__}: {error}")
+            host.drive.wipe(self.volume)  # so that the run goes on
             return False
         self._opened(opening, seen)
         return True
