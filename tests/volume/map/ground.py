@@ -25,10 +25,9 @@ GIANT = 1 << 51
 
 async def step() -> None:
     """Let everything else that is ready go on."""
-    loop = asyncio.get_running_loop()
-    stepped = loop.create_future()
-    loop.call_soon(stepped.set_result, None)
-    await stepped
+    stepped = asyncio.Event()
+    asyncio.get_running_loop().call_soon(stepped.set)
+    await stepped.wait()
 
 
 class SlowObjects(MemoryObjects):

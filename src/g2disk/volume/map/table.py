@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from g2disk.errors import Corrupt
+from g2disk.errors import NotFound
 from g2disk.volume.format.manifest import Head
 from g2disk.volume.format.names import MapName, SegmentName
 from g2disk.volume.format.pages import DATA_SEGMENT, MAP_OBJECT, U64, TablePage
@@ -56,10 +56,13 @@ class SegmentTable:
         return SegmentTable.decode(self.encode())
 
     def epoch(self, number: int) -> int:
-        """The epoch of segment `number`, which names its object.  Raises `Corrupt` where it is not in the table."""
+        """The epoch of segment `number`, which names its object.
+
+        Raises `NotFound` where the table does not list it: collected since you looked into the map, or damaged.
+        """
         epoch = self.segments.epoch(number)
         if epoch is None:
-            raise Corrupt(f"the map points to segment {number}, which the table does not list: run g2disk fsck")
+            raise NotFound(f"segment {number:x} is not in the segment table")
         return epoch
 
     @property

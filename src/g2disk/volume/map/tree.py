@@ -77,17 +77,21 @@ class Tree:
         """What is in a node; None if it is no longer a part of the index, so that the caller has to look again."""
         if node.content is not None:
             return node.content
-        assert node.reference is not None
+        reference = node.reference
+        assert reference is not None
         try:
-            content = (await self._contents.get([node.reference]))[node.reference]
+            content = (await self._contents.get([reference]))[reference]
         except NotFound as error:
-            if self.index.holds(node):
+            if self.index.holds(node) and node.reference == reference:
                 raise Corrupt(f"a part of the map is lost: {error}; run g2disk fsck") from error
             return None
-        if node.content is None and self.index.holds(node):
-            self.index.loaded(node, content)
-            self.shrink()
-        return content if self.index.holds(node) else None
+        if not self.index.holds(node):
+            return None
+        if node.content is not None:  # read by others, and perhaps changed since
+            return node.content
+        self.index.loaded(node, content)
+        self.shrink()
+        return content
 
     async def listed(self, first: int, end: int, most: int) -> tuple[list[int], int]:
         """The first of the leaves from number `first` up to `end` that are anywhere, rising: `most` or fewer, all of
