@@ -73,12 +73,12 @@ async def open_key(manifest: Manifest, resources: Resources, secret: Secret | No
     if manifest.encryption is None:
         return None
     if secret is None:
-        raise Invalid("the volume is encrypted; give its key file or its passphrase")
+        raise Invalid("the disk is encrypted; start the server with --key-file, --key-env or --passphrase-file")
     return await resources.runner.run(unwrap, manifest.encryption, secret)
 
 
 async def _new_key(resources: Resources, secret: Secret | None) -> WrappedKey:
     if secret is None:
-        raise Invalid("an encrypted volume needs a key file or a passphrase; give one")
+        raise Invalid("an encrypted disk needs a key; start the server with --key-file, --key-env or --passphrase-file")
     random = resources.random
     return await resources.runner.run(wrap, random.randbytes(KEY_LENGTH), secret, random.randbytes(SALT_LENGTH))

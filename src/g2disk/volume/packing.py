@@ -6,7 +6,7 @@ disk as it was at one moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,29 @@ Extents = Sequence[tuple[int, Buffer]]
 """First block and data of runs of blocks, ascending."""
 
 _READ_BYTES = 1 << 20
-"""The most that is read from the journal at once, so that nobody waits long for the event loop."""
+"""The most that is read from the journal at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The content of a segment."""
+
+    sequences: tuple[int, int]
+    """The first and the last sequence number."""
+    extents: Extents
+    zeroes: Sequence[tuple[int, int]]
+
+
+def pack(entries: Sequence[Entry], block_size: int, read: Callable[[int, int], Buffer]) -> Packed:
+    """What a segment of `entries` holds.  `read` gives so many bytes from a position of the journal on.
+
+    Takes milliseconds, so it is run in a thread: `read` must stand that, beside appends and releases of other entries.
+    """
+    planned = plan(entries, block_size)
+    content = Content(planned.blocks, block_size)
+    for piece in pieces(planned, block_size):
+        content.fill(piece, read(piece.position, piece.length))
+    return Packed(planned.sequences, content.extents(), planned.zeroes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +134,12 @@ class Content:
 
     def fill(self, piece: Piece, data: Buffer) -> None:
         """Take what was read for `piece`."""
-        self._rows[piece.rows] = np.frombuffer(data, dtype=np.uint8).reshape(len(piece.rows), -1)
+        rows, first = piece.rows, int(piece.rows[0])
+        taken = np.frombuffer(data, dtype=np.uint8).reshape(len(rows), -1)
+        if int(rows[-1]) - first == len(rows) - 1 and (len(rows) < 3 or (np.diff(rows) == 1).all()):
+            self._rows[first : first + len(rows)] = taken  # a sequential writer's: one copy, and others may run
+        else:
+            self._rows[rows] = taken
 
     def extents(self) -> Extents:
         """First block and data of each run of neighbouring blocks, ascending."""

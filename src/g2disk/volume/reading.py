@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from g2disk.disk import Buffer
@@ -25,6 +25,10 @@ _AT_ONCE = 256 << 10
 """Bytes up to which blocks are decoded on the event loop."""
 
 _ZEROES = memoryview(bytes(1 << 20))
+
+
+Placed = tuple[Source | None, int, int]
+"""The segment of a run of blocks, None for zeroes; the ordinal of the first of them; and how many they are."""
 
 
 @dataclass(slots=True)
@@ -58,7 +62,9 @@ class Reader:
         runner: Runner,
         workers: Workers,
         readahead: Readahead,
+        confirm: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`confirm` is awaited before data is called lost: it raises if the volume is another writer's by now."""
         self.layers = layers
         self._stored = stored
         self._indexes = indexes
@@ -66,6 +72,7 @@ class Reader:
         self._runner = runner
         self._workers = workers
         self._readahead = readahead
+        self._confirm = confirm
 
     def read_now(self, first: int, count: int) -> Buffer | None:
         """The data of `count` blocks where no waiting is needed for it, else None."""
@@ -107,11 +114,13 @@ class Reader:
 
     async def prefetch(self, first: int, count: int) -> None:
         """Bring what the store has of a range into the cache, as far as the map and the cache can take it."""
-        for _, length, location in await self.layers.map.find(first, count):
-            if location:
-                source = self._source_of(segment_number(location))
-                index = await self._indexes.get(source)
-                self._stored.prefetch(source, *stored_range(index, ordinal_of(location), length))
+        for source, ordinal, length in self._placed(await self.layers.map.find(first, count)):
+            if source is not None:
+                try:
+                    index = await self._indexes.get(source)
+                except NotFound:
+                    continue  # it was collected meanwhile
+                self._stored.prefetch(source, *stored_range(index, ordinal, length))
 
     def _look_ahead(self, first: int, count: int) -> None:
         ahead = self._readahead.seen(first, count)
@@ -123,25 +132,32 @@ class Reader:
         runs = await self.layers.map.find(first, count)
         while True:
             try:
-                return await self._read_runs(runs)
+                return await self._read_placed(self._placed(runs))
             except NotFound as error:
+                if self._confirm is not None:
+                    await self._confirm()
                 again = await self.layers.map.find(first, count)
                 if again == runs:
                     raise Corrupt(f"blocks {first} to {first + count} are lost: {error}; run g2disk fsck") from error
                 runs = again
 
-    async def _read_runs(self, runs: list[tuple[int, int, int]]) -> Buffer:
+    def _placed(self, runs: list[tuple[int, int, int]]) -> list[Placed]:
+        """The segments of runs that the map just gave; asked later, the table may not know them any more."""
+        return [
+            (self._source_of(segment_number(location)), ordinal_of(location), length) if location else (None, 0, length)
+            for _, length, location in runs
+        ]
+
+    async def _read_placed(self, placed: list[Placed]) -> Buffer:
         found: list[tuple[SegmentIndex, Source, int, int] | int] = []
-        for _, length, location in runs:
-            if location:
-                source = self._source_of(segment_number(location))
-                index = await self._indexes.get(source)
-                ordinal = ordinal_of(location)
-                found.append((index, source, ordinal, length))
-                if len(runs) > 1:
-                    self._stored.prefetch(source, *stored_range(index, ordinal, length))
-            else:
+        for source, ordinal, length in placed:
+            if source is None:
                 found.append(length)
+                continue
+            index = await self._indexes.get(source)
+            found.append((index, source, ordinal, length))
+            if len(placed) > 1:
+                self._stored.prefetch(source, *stored_range(index, ordinal, length))
         pieces = [self._zeroes(each) if isinstance(each, int) else await self._read_stored(*each) for each in found]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

@@ -38,5 +38,7 @@ class Settings:
     """The most that is read ahead of a sequential reader, in bytes; 0 turns it off."""
     check_seconds: float = 2.0
     """How often an active volume looks whether another writer has taken it over."""
+    close_seconds: float = 20.0
+    """How long closing waits, at most, for what only the journal holds to be put into the store."""
     gc_ratio: float = 0.5
     """Segments with less live data than this part of them are rewritten by garbage collection."""

@@ -24,15 +24,12 @@ from g2disk.volume.format.sealing import Sealer
 from g2disk.volume.format.segment import SegmentIndex, SegmentKind, build_segment
 from g2disk.volume.indexes import SegmentIndexes
 from g2disk.volume.journal.entry import WRITE, Entry
-from g2disk.volume.packing import Content, Extents, pieces, plan
+from g2disk.volume.packing import Extents, pack
 from g2disk.volume.reading import Layers
 from g2disk.volume.workers import Workers, outcome
 
 Make = Callable[[int], Coroutine[Any, Any, SegmentIndex]]
 """Builds and puts the segment of the number that it is given."""
-
-_READ_BYTES = 1 << 20
-"""Of the journal, before others get their turn on the event loop."""
 
 _MOST_ENTRIES = 16384
 """In one segment, so that many small zeroes make no endless index."""
@@ -266,21 +263,11 @@ class Uploader:
 
     async def _build(self, number: int, entries: Sequence[Entry]) -> SegmentIndex:
         """Pack entries, and put them."""
-        journal, runner = self._layers.journal, self._writing.runner
+        journal = self._layers.journal
         assert journal is not None
-        block_size = self._layers.block_size
         async with self._puts:
-            planned = await runner.run(plan, entries, block_size)
-            content = Content(planned.blocks, block_size)
-            read = 0
-            for piece in pieces(planned, block_size):
-                content.fill(piece, journal.read(piece.position, piece.length))
-                read += piece.length
-                if read >= _READ_BYTES:
-                    read = 0
-                    await self._writing.clock.sleep(0)
-            extents = await runner.run(content.extents)
-            return await self._put(number, SegmentKind.DATA, planned.sequences, extents, planned.zeroes)
+            packed = await self._writing.runner.run(pack, entries, self._layers.block_size, journal.read)
+            return await self._put(number, SegmentKind.DATA, packed.sequences, packed.extents, packed.zeroes)
 
     async def _put_collected(self, number: int, extents: Extents) -> SegmentIndex:
         async with self._puts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import msgspec
 
@@ -12,6 +13,7 @@ from g2disk.disk.identity import new_identity
 from g2disk.errors import DiskError, Fenced
 from g2disk.objects.store import ObjectStore
 from g2disk.request import READ, Request
+from g2disk.units import format_size
 from g2disk.volume.admission import Admission
 from g2disk.volume.background import Background
 from g2disk.volume.chain import ManifestChain
@@ -40,6 +42,8 @@ from g2disk.volume.settings import REMOTE, Settings
 from g2disk.volume.state import VolumeState, state_of
 from g2disk.volume.uploading import Uploader, Writing
 from g2disk.volume.workers import outcome
+
+_log = logging.getLogger(__name__)
 
 
 class Volume(Disk):
@@ -78,6 +82,7 @@ class Volume(Disk):
             resources.runner,
             parts.workers,
             Readahead(manifest.block_size, settings.readahead),
+            self._check,
         )
         self.uploader = Uploader(
             _writing(resources, settings, parts, manifest, journal),
@@ -214,12 +219,14 @@ class Volume(Disk):
         await self.health.race(self.reader.prefetch(first, -(-(offset + length) // size) - first))
 
     async def close(self) -> None:
-        """Stop.  With durability journal, what is not in the store yet is in the journal, on stable storage; with
-        durability remote this waits until all is in the store.  Cancelled, it stops at once.
+        """Stop.  With durability remote this waits until all is in the store.  With durability journal, all is in the
+        journal, on stable storage, and this waits for a while until it is in the store, too, so that another host would
+        find it; unless the store is in trouble.  Cancelled, it stops at once.
         """
         try:
             if self.health.error is None:
                 await self.flush()
+                await self._leave_the_journal()
         finally:
             await to_the_end(self._stop())
 
@@ -342,6 +349,18 @@ class Volume(Disk):
         await self._background.stop()
         await self.parts.workers.stop()
         await self.journal.close()
+
+    async def _leave_the_journal(self) -> None:
+        """Have what only the journal holds put into the store, if that goes quickly."""
+        if self.parts.objects.trouble() is None:
+            try:
+                async with asyncio.timeout(self.settings.close_seconds):
+                    await self.health.race(self.uploader.store_all())
+            except TimeoutError:
+                pass
+        left = self.uploader.unstored_bytes
+        if left:
+            _log.warning("= volume %s: %s are in the journal only", self.identity, format_size(left))
 
     def _read_now(self, request: Request) -> bool:
         """Do a read that needs no waiting; False where it needs some."""
