@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from g2disk.volume.fsck.contents import Contents, Effect, expand, ranges, replay
+from g2disk.volume.fsck.contents import Contents, Effect, outside, ranges, replay
 
 BLOCKS = 40
 
@@ -59,6 +59,6 @@ def test_blocks_become_ranges_of_bytes() -> None:
     assert [] == ranges(np.empty(0, np.uint64), 4096)
 
 
-def test_extents_become_blocks() -> None:
-    """Each extent's blocks follow those of the one before."""
-    assert [7, 8, 2, 30, 31, 32] == expand(np.array([7, 2, 30], np.uint64), np.array([2, 1, 3], np.uint32)).tolist()
+def test_blocks_outside_of_ranges() -> None:
+    """Only what lies in no range is left."""
+    assert [1, 9] == outside(np.array([1, 4, 5, 8, 9], np.uint64), [(4, 6), (8, 9)]).tolist()

@@ -78,5 +78,3 @@ async def _epochs_of(objects: ObjectStore, volume: str) -> Sequence[EpochRecord]
         except (NotFound, Corrupt):
             continue
     return ()
-
-

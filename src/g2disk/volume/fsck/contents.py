@@ -12,8 +12,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from g2disk.volume.fsck.report import joined
-
 U64: TypeAlias = npt.NDArray[np.uint64]
 I64: TypeAlias = npt.NDArray[np.int64]
 
@@ -92,21 +90,28 @@ def replay(base: Contents, effects: Sequence[Effect]) -> Contents:
 
 def ranges(blocks: U64, block_size: int) -> list[tuple[int, int]]:
     """The bytes (offset, length) of these blocks, which ascend, neighbours joined."""
+    firsts, counts = runs(blocks)
+    return [
+        (first * block_size, count * block_size) for first, count in zip(firsts.tolist(), counts.tolist(), strict=True)
+    ]
+
+
+def runs(blocks: U64) -> tuple[U64, U64]:
+    """These blocks, which ascend, as ranges: first blocks, and counts."""
     if not len(blocks):
-        return []
-    breaks = (np.flatnonzero(np.diff(blocks) != 1) + 1).tolist()
-    firsts, ends = [0, *breaks], [*breaks, len(blocks)]
-    return joined(
-        (int(blocks[first]) * block_size, (end - first) * block_size) for first, end in zip(firsts, ends, strict=True)
-    )
+        return blocks, blocks
+    starts = np.append(0, np.flatnonzero(np.diff(blocks) != 1) + 1)
+    counts = np.diff(np.append(starts, len(blocks)))
+    return blocks[starts], counts.astype(np.uint64)
 
 
-def expand(firsts: npt.NDArray[np.unsignedinteger], counts: npt.NDArray[np.unsignedinteger]) -> U64:
-    """All blocks of extents (first block, count), one after the other."""
-    counts64 = counts.astype(np.int64)
-    starts = np.cumsum(counts64) - counts64
-    within = np.arange(int(counts64.sum()), dtype=np.int64) - np.repeat(starts, counts64)
-    return np.repeat(firsts.astype(np.uint64), counts64) + within.astype(np.uint64)
+def outside(blocks: U64, parts: Sequence[tuple[int, int]]) -> U64:
+    """Those of `blocks`, which ascend, that lie in none of the ranges [first, end)."""
+    keep = np.ones(len(blocks), dtype=bool)
+    for first, end in parts:
+        start, stop = np.searchsorted(blocks, np.array([first, end], dtype=np.uint64)).tolist()
+        keep[start:stop] = False
+    return blocks[keep]
 
 
 def _locations(effect: Effect) -> U64:

@@ -34,7 +34,7 @@ def check_counts(found: MapFound, report: Report) -> None:
         report.add(Kind.COUNT, f"{count} blocks of segment {number} are in use, and the table does not list it")
     dead = set(maps.number[maps.died > 0].tolist())
     alive = set(maps.number[maps.died == 0].tolist())
-    for number in sorted(set(found.pages) - alive):
+    for number in sorted({name.number for name in found.pages} - alive):
         state = "dead" if number in dead else "not there"
         report.add(Kind.COUNT, f"map object {number} is in use, and {state} by the table; --repair counts anew")
 

@@ -40,7 +40,7 @@ class MapFound:
     contents: Contents = field(default_factory=Contents.empty)
     unknown: list[tuple[int, int]] = field(default_factory=list)
     """Ranges [first block, end) of which a page is missing or damaged."""
-    pages: Counter[int] = field(default_factory=Counter)
+    pages: Counter[MapName] = field(default_factory=Counter)
     """How many pages of each map object are in use."""
     table: SegmentTable | None = None
 
@@ -67,7 +67,7 @@ class MapReader:
         if head.root is None or head.table is None:
             found.table = SegmentTable()
             return found
-        found.pages.update((head.root.number, head.table.number))
+        found.pages.update((_object(head.root), _object(head.table)))
         await self._read_table(head.table, found)
         root = await self._one(head.root)
         page = self._decoded(decode_root, root, head.root)
@@ -93,7 +93,7 @@ class MapReader:
         pages: list[tuple[IndexPage, int]] = []
         for row, data in enumerate(await self._many(root.references)):
             reference = root.references[row]
-            found.pages[reference.number] += 1
+            found.pages[_object(reference)] += 1
             page = self._decoded(decode_index, data, reference)
             if page is None:
                 found.unknown.append((starts[row], ends[row]))
@@ -109,8 +109,9 @@ class MapReader:
                 part = _rows(page.references, first, first + _BATCH)
                 leaves = page.leaves[first : first + _BATCH].tolist()
                 for row, (leaf, data) in enumerate(zip(leaves, await self._many(part), strict=True)):
-                    found.pages[int(part.numbers[row])] += 1
-                    values = self._leaf(data, leaf, part[row])
+                    reference = part[row]
+                    found.pages[_object(reference)] += 1
+                    values = self._leaf(data, leaf, reference)
                     if values is None:
                         start = leaf * LEAF_BLOCKS
                         found.unknown.append((start, start + LEAF_BLOCKS))
@@ -154,7 +155,7 @@ class MapReader:
             return None
 
     def _say(self, reference: PageReference, error: DiskError) -> None:
-        key = self._manifest.map_key(MapName(reference.number, reference.epoch))
+        key = self._manifest.map_key(_object(reference))
         if key not in self._said:
             self._said.add(key)
             self._report.add(Kind.MAP, f"{error}; --repair makes the map anew from the segments", key)
@@ -165,3 +166,7 @@ def _rows(references: References, first: int, end: int) -> References:
     return References(
         references.numbers[rows], references.epochs[rows], references.offsets[rows], references.lengths[rows]
     )
+
+
+def _object(reference: PageReference) -> MapName:
+    return MapName(reference.number, reference.epoch)
