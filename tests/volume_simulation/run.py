@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from g2disk.units import KIB
@@ -71,6 +71,7 @@ class Run:
             upload_delay=rng.choice((0.1, 1.0, 5.0)),
             checkpoint_segments=rng.choice((1, 3, 8)),
             journal_bytes=JOURNAL,
+            gc_ratio=rng.choice((0.0, 0.5, 0.9)),
         )
         bucket = Bucket(self.loop, weather, Random(f"{seed} store"))
         self.world = World(self.loop, bucket, settings, rng.choice((0.001, 0.02)), seed)
@@ -162,6 +163,7 @@ async def end(run: Run) -> None:
     if rng.random() < 0.7:
         begun = subject.tick()
         subject.flushed(await acts.certainly(lambda volume: volume.drain()), begun, stored=True)
+    run.world.settings = replace(run.world.settings, gc_ratio=0.0)  # from now on only when it is told to
     await acts.elsewhere()
     for name in [*acts.keeper.snapshots]:
         await acts.keeper.look(name, acts.hosts[0])
