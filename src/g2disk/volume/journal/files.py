@@ -16,10 +16,7 @@ from typing import Protocol
 from g2disk.disk import Buffer
 from g2disk.errors import Busy, DiskError, OutOfSpace, from_os_error
 from g2disk.threads import Runner
-from g2disk.units import MIB
 
-_ZEROES = memoryview(bytes(MIB))
-_SYNC_EVERY = 4 * MIB
 _MOST_BUFFERS = 1024
 """Buffers that one system call takes (IOV_MAX of Linux; writev(2))."""
 _LOCK = ".lock"
@@ -73,10 +70,10 @@ class Files(Protocol):
         ...
 
     async def open(self, name: str, create_size: int = 0) -> File:
-        """The file of that name; raises `NotFound`.  What an existing one holds, and is read of it, is on stable storage.
+        """The file of that name; raises `NotFound`.  What an existing one holds is on stable storage when this returns.
 
-        With `create_size` a new one of that many zeroes, which were written, so that to overwrite them later costs no
-        metadata; the file and its name are durable when this returns.  Raises `OutOfSpace`.
+        With `create_size` a new one of that many zeroes, whose space is its own; the file and its name are durable when
+        this returns.  Raises `OutOfSpace`.
         """
         ...
 
@@ -139,7 +136,8 @@ class DirectoryFiles:
             raise _explain(error, f"opening {path}") from error
         try:
             if create_size:
-                _fill(file, create_size)
+                os.posix_fallocate(file, 0, create_size)
+                os.fsync(file)
                 os.fsync(self._directory)
             else:
                 _forget(file)
@@ -195,11 +193,9 @@ class DirectoryFile:
     def write(self, position: int, buffers: Sequence[Buffer]) -> None:
         """See `File.write`."""
         try:
-            if len(buffers) <= _MOST_BUFFERS:
-                length = sum(map(len, buffers))
-                if os.pwritev(self._file, buffers, position) == length:
-                    return
-            self._write_slowly(position, buffers)
+            done = os.pwritev(self._file, buffers, position) if len(buffers) <= _MOST_BUFFERS else 0
+            if done != sum(map(len, buffers)):
+                self._write_each(position, buffers)
         except OSError as error:
             raise _explain(error, f"writing to {self._path}") from error
 
@@ -239,7 +235,7 @@ class DirectoryFile:
         if self._failure is not None:
             raise type(self._failure)(str(self._failure))
 
-    def _write_slowly(self, position: int, buffers: Sequence[Buffer]) -> None:
+    def _write_each(self, position: int, buffers: Sequence[Buffer]) -> None:
         for buffer in buffers:
             view = memoryview(buffer)
             while len(view):
@@ -254,16 +250,6 @@ def _forget(file: int) -> None:
     """
     os.fdatasync(file)
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _fill(file: int, size: int) -> None:
-    """Write zeroes, and sync after each few, so that nobody else who syncs on this disk waits for all of them."""
-    done = 0
-    while done < size:
-        done += os.pwrite(file, _ZEROES[: size - done], done)
-        if done % (_SYNC_EVERY) == 0:
-            os.fdatasync(file)
-    os.fsync(file)
 
 
 def _explain(error: OSError, doing: str) -> DiskError:

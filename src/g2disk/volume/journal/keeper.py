@@ -56,6 +56,7 @@ class Keeper:
     async def _attempt(self) -> None:
         try:
             await self._supply.replenish(AHEAD)
+            await self._supply.fill()
             self.failure = None
         except DiskError as error:  # raised again by who waits for room
             self.failure = error

@@ -57,12 +57,14 @@ class Part:
         """Add a record.  Raises `OutOfSpace`, `Unavailable`: then `end` is where it was."""
         buffers, positions = encode_record(self.header, self.end, sequence, changes, self._cipher)
         self.file.write(self.end - self.first, buffers)
-        self.end += sum(map(len, buffers))
+        for buffer in buffers:
+            self.end += len(buffer)
         self.last = positions[-1]
-        return [
-            Entry(number, kind, block, count, position)
-            for number, ((kind, block, count, _), position) in enumerate(zip(changes, positions, strict=True), sequence)
-        ]
+        entries = []
+        for (kind, block, count, _), position in zip(changes, positions, strict=True):
+            entries.append(Entry(sequence, kind, block, count, position))
+            sequence += 1
+        return entries
 
     def read(self, position: int, length: int) -> Buffer:
         """Data, decrypted."""

@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from itertools import count
 
 from g2disk.errors import DiskError
+from g2disk.units import KIB
 from g2disk.volume.format.journal import HEADER_SPACE
 from g2disk.volume.journal.bell import Bell
 from g2disk.volume.journal.files import File, Files
 
 _WIPED = bytes(HEADER_SPACE)
+_ZEROES = bytes(512 * KIB)
 
 
 class Supply:
@@ -30,6 +32,8 @@ class Supply:
         """Of all files, in use or not."""
         self._released: deque[tuple[str, File]] = deque()
         self._ready: deque[tuple[str, File]] = deque()
+        self._unwritten: deque[File] = deque()
+        """Those that were made and perhaps not yet written to."""
         self.changed = Bell()
         """Rings when a file became ready."""
         self.stopping = False
@@ -65,7 +69,20 @@ class Supply:
             name = next(name for name in map(file_name, count()) if name not in self._names)
             self._ready.append((name, await self._files.open(name, self.size)))
             self._names.add(name)
+            self._unwritten.append(self._ready[-1][1])
             self.changed.ring()
+
+    async def fill(self) -> None:
+        """Write to new files that are ready.  Where a file was never written to, a sync costs three times as much; but
+        files that are taken before this comes to them can do without.  Raises `OutOfSpace`, `Unavailable`.
+        """
+        while self._unwritten:
+            file = self._unwritten.popleft()
+            position = HEADER_SPACE
+            while position < self.size and self._is_ready(file):
+                file.write(position, (memoryview(_ZEROES)[: self.size - position],))
+                position += len(_ZEROES)
+                await file.sync()
 
     def close(self) -> None:
         """Close the files that are not in use."""
@@ -73,6 +90,9 @@ class Supply:
             file.close()
         self._released.clear()
         self._ready.clear()
+
+    def _is_ready(self, file: File) -> bool:
+        return not self.stopping and any(file is ready for _, ready in self._ready)
 
     async def _recycle(self) -> None:
         file = self._released[0][1]
