@@ -54,6 +54,11 @@ class Finding:
     repaired: str = ""
     """What was done about it; empty: nothing."""
 
+    @property
+    def harmless(self) -> bool:
+        """It is no defect of a disk."""
+        return self.kind in HARMLESS
+
 
 @dataclass(slots=True)
 class Report:
@@ -76,7 +81,7 @@ class Report:
     @property
     def clean(self) -> bool:
         """Nothing is wrong with the disk, its snapshots and the counts; orphans may be there."""
-        return not self.lost and all(finding.kind in HARMLESS for finding in self.findings)
+        return not self.lost and all(finding.harmless for finding in self.findings)
 
     def add(self, kind: Kind, message: str, key: str = "", repaired: str = "") -> None:
         """Note something that is wrong."""
