@@ -12,7 +12,9 @@ import hashlib
 import hmac
 import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from email.utils import formatdate
@@ -82,6 +84,40 @@ def make_container(endpoint: str, container: str) -> None:
     mac = hmac.digest(base64.b64decode(AZURE_KEY), "\n".join(lines).encode(), hashlib.sha256)
     headers["Authorization"] = f"SharedKey {AZURE_ACCOUNT}:{base64.b64encode(mac).decode()}"
     _send("PUT", f"{endpoint}/{container}?restype=container", headers)
+
+
+class Ceph:
+    """A running cluster of three OSDs with a gateway for S3; `environment` reaches it, at s3://g2disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        words = self._do("start").split()
+        self.environment = dict(word.split("=", 1) for word in words if "=" in word)
+
+    def kill_osd(self, number: int) -> None:
+        """kill -9; writes go on with two of three, and stop with one."""
+        self._do("kill-osd", str(number))
+
+    def start_osd(self, number: int) -> None:
+        """Start it again."""
+        self._do("start-osd", str(number))
+
+    def _do(self, command: str, *arguments: str) -> str:
+        call = [str(ROOT / "scripts/ceph"), command, str(self._directory), *arguments]
+        return subprocess.run(call, check=True, timeout=120, stdout=subprocess.PIPE, text=True).stdout
+
+
+@contextlib.contextmanager
+def ceph() -> Iterator[Ceph]:
+    """A Ceph cluster, ready for use.  Skips the test where Ceph is not installed."""
+    if shutil.which("radosgw") is None:
+        pytest.skip("Ceph is not installed: run scripts/ceph install")
+    # Not where pytest's files are: daemons' sockets lie in it, whose paths must be short.
+    with tempfile.TemporaryDirectory(prefix="ceph-") as home:
+        try:
+            yield Ceph(Path(home))
+        finally:
+            subprocess.run([str(ROOT / "scripts/ceph"), "destroy", home], check=True, timeout=60)
 
 
 @pytest.fixture(scope="session")

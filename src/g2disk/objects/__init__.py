@@ -2,6 +2,7 @@
 layers around it.
 """
 
-from g2disk.objects.store import ObjectEntry, ObjectStore, check_key
+from g2disk.objects.keys import check_key
+from g2disk.objects.store import ObjectEntry, ObjectStore
 
 __all__ = ["ObjectEntry", "ObjectStore", "check_key"]

@@ -15,7 +15,8 @@ from typing import TypeVar
 from g2disk.disk import Buffer
 from g2disk.errors import Exists, Invalid, NotFound, Unavailable, from_os_error
 from g2disk.objects.files import ObjectFiles
-from g2disk.objects.store import ObjectEntry, ObjectStore, check_key
+from g2disk.objects.keys import check_key
+from g2disk.objects.store import ObjectEntry, ObjectStore
 from g2disk.threads import Crew
 
 T = TypeVar("T")

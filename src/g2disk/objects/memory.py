@@ -9,7 +9,8 @@ from sortedcontainers import SortedDict
 from g2disk.clock import Clock, SystemClock
 from g2disk.disk import Buffer
 from g2disk.errors import Exists, NotFound
-from g2disk.objects.store import ObjectEntry, ObjectStore, check_key
+from g2disk.objects.keys import check_key
+from g2disk.objects.store import ObjectEntry, ObjectStore
 
 
 class MemoryObjects(ObjectStore):

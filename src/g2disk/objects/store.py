@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from g2disk.disk import Buffer
-from g2disk.errors import Invalid
-
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-
-LONGEST_KEY = 700
-"""Characters; the stores take 1,024 bytes with the prefix (S3, Google), and Azure as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +79,3 @@ class ObjectStore:
 
     async def close(self) -> None:
         """Let go of threads and connections.  No call is in flight, and none comes later."""
-
-
-def check_key(key: str) -> str:
-    """`key`, if it is one.  Raises `Invalid`."""
-    if len(key) > LONGEST_KEY or not _KEY.fullmatch(key):
-        raise Invalid(f"'{key}' is no object's key: letters, digits, '_', '-' and '.' in parts joined by '/'")
-    return key

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from g2disk.errors import Invalid
-from g2disk.objects.store import check_key
+from g2disk.objects.keys import check_key
 
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,221}")
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

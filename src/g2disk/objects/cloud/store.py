@@ -11,7 +11,8 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from g2disk.disk import Buffer
 from g2disk.errors import Denied, NotFound, Unavailable
 from g2disk.objects.cloud.errors import FOREIGN, is_behind_the_end, is_missing, translate
-from g2disk.objects.store import ObjectEntry, ObjectStore, check_key
+from g2disk.objects.keys import check_key
+from g2disk.objects.store import ObjectEntry, ObjectStore
 from g2disk.threads import Crew
 
 T = TypeVar("T")
