@@ -62,3 +62,10 @@ def test_blocks_become_ranges_of_bytes() -> None:
 def test_blocks_outside_of_ranges() -> None:
     """Only what lies in no range is left."""
     assert [1, 9] == outside(np.array([1, 4, 5, 8, 9], np.uint64), [(4, 6), (8, 9)]).tolist()
+
+
+def test_a_disk_of_zeroes_uses_no_segment() -> None:
+    """Nothing is told of an empty disk, and that is no error."""
+    assert [] == list(Contents.empty().by_segment())
+    assert {} == Contents.empty().live()
+    assert 0 == len(replay(Contents.empty(), [Effect(1, np.empty(0, np.uint64), [(0, 5)])]))

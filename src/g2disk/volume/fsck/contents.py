@@ -45,6 +45,8 @@ class Contents:
 
     def by_segment(self) -> Iterator[tuple[int, U64, I64]]:
         """For each segment in use: its number, the blocks, and where in the segment each of them is, ascending."""
+        if not len(self):
+            return
         order = np.argsort(self.locations)
         numbers = self.locations[order] >> _ORDINAL_BITS
         firsts = np.flatnonzero(np.diff(numbers, prepend=np.uint64(0)))
