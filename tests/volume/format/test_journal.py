@@ -191,6 +191,16 @@ def test_a_change_that_cannot_be_is_corrupt(wrong: Change) -> None:
         decode_record(stored, FILE, POSITION, 1)
 
 
+def test_a_record_whose_table_says_another_length_is_corrupt() -> None:
+    """Data of which no change tells, or a change whose data is missing, means that nothing there can be trusted."""
+    stored = record(None)
+    for length in (len(stored) - 16, len(stored) + 4096):
+        body = bytearray(stored[8:].ljust(length - 8, b"\0")[: length - 8])
+        body[24:32] = length.to_bytes(8, "little")
+        with pytest.raises(Corrupt, match="table"):
+            decode_record(b"g2vE" + crc32c(body, FILE.seed).to_bytes(4, "little") + body, FILE, POSITION, 1)
+
+
 def test_an_encrypted_record_shows_neither_content_nor_block_numbers() -> None:
     """Table and data are encrypted, each at its own place."""
     secret: list[Change] = [(WRITE, 0x123456789ABC, 2, samples.noise(1) * 2)]

@@ -58,6 +58,8 @@ def test_other_keys_are_no_names() -> None:
     key = SegmentName(1, 2).key(VOLUME)
     for other in (key + "x", "x" + key, key.upper(), key.replace("segments", "logs"), key[:-1], disk_key("d"), ""):
         assert parse_object_key(other) is None
+    key = manifest_key(VOLUME, 1)
+    for other in (key + "x", "x" + key, key.upper(), key[:-1], disk_key("d"), ""):
         assert parse_manifest_key(other) is None
 
 

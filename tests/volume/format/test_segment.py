@@ -252,6 +252,41 @@ def test_counts_are_checked_before_room_is_made() -> None:
             decoded(refronted(stored, stored[8:HEADER_LENGTH], bytes(lying)), Sealer())
 
 
+def with_number(index: bytes, at: int, value: int, width: int) -> bytes:
+    return index[:at] + value.to_bytes(width, "little") + index[at + width :]
+
+
+def test_ranges_beyond_all_disks_or_of_no_blocks_are_corrupt() -> None:
+    """Nobody who adds a range's count to its first block need think of overflows."""
+    stored = samples.segment(Sealer())
+    index = stored[HEADER_LENGTH : index_length(stored)]
+    zero_blocks, zero_counts, extent_blocks, extent_counts = 32, 48, 64, 88
+    for lying in (
+        with_number(index, zero_blocks, 1 << 52, 8),
+        with_number(index, zero_counts, (1 << 52) + 1, 8),
+        with_number(index, zero_counts, 0, 8),
+        with_number(index, extent_blocks, (1 << 64) - 1, 8),
+        with_number(with_number(index, extent_counts, 0, 4), extent_counts + 4, 4, 4),
+    ):
+        with pytest.raises(Corrupt, match="reaches too far, or is empty"):
+            decoded(refronted(stored, stored[8:HEADER_LENGTH], lying), Sealer())
+
+
+def test_frames_must_fit_the_blocks() -> None:
+    """As many as the blocks need, none of them empty or longer than a frame can be."""
+    sealer = samples.SEALERS["zstd"]
+    stored = samples.segment(sealer)
+    index = stored[HEADER_LENGTH : index_length(stored)]
+    missing = with_number(index, 28, 1, 4)[:-4]
+    for lying, why in (
+        (missing, "1 frames instead of 2"),
+        (with_number(index, len(index) - 4, 0, 4), "too long, or empty"),
+        (with_number(index, len(index) - 4, 65536 + 17, 4), "too long, or empty"),
+    ):
+        with pytest.raises(Corrupt, match=why):
+            decoded(refronted(stored, stored[8:HEADER_LENGTH], lying), sealer)
+
+
 def test_a_newer_format_is_unsupported() -> None:
     """It is not damage."""
     stored = samples.segment(Sealer())
