@@ -49,6 +49,10 @@ Fields are only ever added.
   (segments); of each of `segments`, `number`, `epoch`, `total` and `live` (blocks, or pages of the map where `is_map`),
   `stored` (bytes).
 - `rekey`: `changed`, the names.
+- `fsck`: `clean`, and by disk, in `disks`, `name`, `volume`, `version` (of its manifest), `clean`, `segments`, `blocks`
+  (that were read), `stored_bytes`, `findings` (`kind`, `message`, `key`, `repaired`) and `lost` (`snapshot`, `offset`,
+  `length`). Damage that is left is exit code 13. `gc`: by disk, in `disks`, `name`, `moved_blocks`, `deleted`
+  (objects), `deleted_bytes` and `orphans`.
 - `import`, `export`: `file`, `disk`, `size`, `data` (bytes that were copied), `verified`.
 - `attach`, `detach`, `status`: an attachment is `disk`, `kind` (`kernel` or `fuse`), `path` (the device or the file),
   `size`, `read_only`, `endpoint`, `identity`, `daemon_pid` of a device, `gateway_pid` of a file or of nbdkit. `status`
@@ -105,6 +109,12 @@ EXAMPLES = {
     "clone": ["g2disk clone vm1@monday vm2"],
     "rollback": ["g2disk rollback vm1@monday"],
     "rekey": ["g2disk rekey s3://bucket/disks --passphrase-file - --new-passphrase-file -"],
+    "fsck": [
+        "g2disk fsck objects:/srv/disks",
+        "g2disk fsck s3://bucket/disks db1 --data",
+        "g2disk fsck objects:/srv/disks --repair --json",
+    ],
+    "gc": ["g2disk gc objects:/srv/disks db1"],
     "import": ["g2disk import disk.raw vm1", "g2disk import /dev/sdb vm1"],
     "export": ["g2disk export vm1 disk.raw", "g2disk export vm1 /dev/sdb --force"],
     "attach": [

@@ -31,6 +31,8 @@ COMMANDS = {
     "clone": "clone:clone",
     "rollback": "rollback:rollback",
     "rekey": "rekey:rekey",
+    "fsck": "fsck:fsck",
+    "gc": "gc:gc",
     "import": "import_file:import_file",
     "export": "export:export",
     "attach": "attach:attach",
