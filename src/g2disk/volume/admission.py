@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from g2disk.clock import Clock
-from g2disk.errors import OutOfSpace
+from g2disk.errors import OutOfSpace, Unavailable
 from g2disk.units import KIB, MIB
 from g2disk.volume.health import Health
 from g2disk.volume.journal.journal import Journal
@@ -63,6 +63,9 @@ class Admission:
     async def _wait(self, needed: int) -> None:
         try:
             await self._journal.wait_for_room(needed)
-        except OutOfSpace:
-            # The journal's own disk is full.  That may end.
-            await self._clock.sleep(1.0)
+        except (OutOfSpace, Unavailable):
+            await self.pause()  # the journal's own disk is full, or fails; that may end
+
+    async def pause(self) -> None:
+        """Wait a little before trying again what the journal refused."""
+        await self._clock.sleep(0.5)

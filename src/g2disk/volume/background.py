@@ -27,6 +27,11 @@ class Background:
         self._task = asyncio.ensure_future(self._run(works))
         self._task.add_done_callback(self._ended)
 
+    def cancel(self) -> None:
+        """Cancel all of it, and do not wait."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def stop(self) -> None:
         """Cancel all of it, and return when it has ended."""
         task = self._task

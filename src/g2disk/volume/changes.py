@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from g2disk.disk import Buffer
+from g2disk.errors import DiskError, OutOfSpace
 from g2disk.request import FUA, TRIM, WRITE, ZERO, Request
 from g2disk.volume.admission import Admission
 from g2disk.volume.health import Health
@@ -72,7 +73,13 @@ class Changes:
             return done, left
         if self.closed is not None or not self._admission.admits(total, len(changes)):
             return [], list(requests)
-        self._append(changes)
+        try:
+            self._append(changes)
+        except OutOfSpace:
+            return [], list(requests)
+        except DiskError as error:
+            for request in done:
+                request.error = error
         return done, left
 
     async def write(self, offset: int, data: Buffer) -> None:
@@ -111,8 +118,14 @@ class Changes:
             await self._change_part(last, 0, bytes(end % size))
 
     async def _change(self, change: Change, size: int) -> None:
-        await self._enter(size)
-        self._append([change])
+        while True:
+            await self._enter(size)
+            try:
+                self._append([change])
+            except OutOfSpace:
+                await self._admission.pause()
+            else:
+                return
 
     async def _enter(self, size: int) -> None:
         """Return when a change of so many bytes may be appended; nothing may be waited for before that is done."""
@@ -139,8 +152,13 @@ class Changes:
             content = bytearray(await self._reader.read(block, 1))
             content[start : start + len(data)] = data
             await self._enter(self._block_size)
-            if not edge.touched:
+            if edge.touched:
+                continue
+            try:
                 self._append([(kinds.WRITE, block, 1, content)])
+            except OutOfSpace:
+                await self._admission.pause()
+            else:
                 return
 
     def _append(self, changes: Sequence[Change]) -> None:

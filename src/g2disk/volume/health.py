@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from g2disk.errors import DiskError
@@ -14,8 +14,10 @@ T = TypeVar("T")
 class Health:
     """Holds the one error that ended a volume for good, and tells those who wait for something that will not come."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_failure: Callable[[], None]) -> None:
+        """`on_failure` is called once, if the volume fails; it does not wait."""
         self.error: DiskError | None = None
+        self._on_failure = on_failure
         self._waiting: set[asyncio.Future[None]] = set()
 
     def check(self) -> None:
@@ -35,6 +37,7 @@ class Health:
             for waiter in self._waiting:
                 if not waiter.done():
                     waiter.set_result(None)
+            self._on_failure()
 
     async def race(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` returns, unless the volume fails before: then `work` is cancelled, and the error raised."""
@@ -46,8 +49,7 @@ class Health:
         self._waiting.add(failed)
         try:
             await asyncio.wait((task, failed), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise self.again()
+            self.check()  # also where the work ended because the volume did
             return task.result()
         finally:
             self._waiting.discard(failed)

@@ -20,6 +20,9 @@ Extents = Sequence[tuple[int, Buffer]]
 _READ_BYTES = 1 << 20
 """The most that is read from the journal at once."""
 
+_LONG_RUN = 16
+"""Blocks, on average, from which runs are read as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Packed:
@@ -37,10 +40,36 @@ def pack(entries: Sequence[Entry], block_size: int, read: Callable[[int, int], B
     Takes milliseconds, so it is run in a thread: `read` must stand that, beside appends and releases of other entries.
     """
     planned = plan(entries, block_size)
+    return Packed(
+        planned.sequences, _in_runs(planned, block_size, read) or _gathered(planned, block_size, read), planned.zeroes
+    )
+
+
+def _in_runs(planned: Plan, block_size: int, read: Callable[[int, int], Buffer]) -> Extents:
+    """A sequential writer's data, as it stands in the journal, with no copy; nothing where there is little of that."""
+    if not len(planned.blocks):
+        return []
+    breaks = (np.diff(planned.blocks) != 1) | (np.diff(planned.positions) != block_size)
+    firsts = [0, *(np.flatnonzero(breaks) + 1).tolist()]
+    if len(planned.blocks) < _LONG_RUN * len(firsts):
+        return []
+    most = max(_READ_BYTES // block_size, 1)
+    ends = [*firsts[1:], len(planned.blocks)]
+    cuts = [
+        (at, min(at + most, end)) for first, end in zip(firsts, ends, strict=True) for at in range(first, end, most)
+    ]
+    return [
+        (int(planned.blocks[first]), read(int(planned.positions[first]), (end - first) * block_size))
+        for first, end in cuts
+    ]
+
+
+def _gathered(planned: Plan, block_size: int, read: Callable[[int, int], Buffer]) -> Extents:
+    """Data that stands in the journal in another order than on the disk."""
     content = Content(planned.blocks, block_size)
     for piece in pieces(planned, block_size):
         content.fill(piece, read(piece.position, piece.length))
-    return Packed(planned.sequences, content.extents(), planned.zeroes)
+    return content.extents()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +163,7 @@ class Content:
 
     def fill(self, piece: Piece, data: Buffer) -> None:
         """Take what was read for `piece`."""
-        rows, first = piece.rows, int(piece.rows[0])
-        taken = np.frombuffer(data, dtype=np.uint8).reshape(len(rows), -1)
-        if int(rows[-1]) - first == len(rows) - 1 and (len(rows) < 3 or (np.diff(rows) == 1).all()):
-            self._rows[first : first + len(rows)] = taken  # a sequential writer's: one copy, and others may run
-        else:
-            self._rows[rows] = taken
+        self._rows[piece.rows] = np.frombuffer(data, dtype=np.uint8).reshape(len(piece.rows), -1)
 
     def extents(self) -> Extents:
         """First block and data of each run of neighbouring blocks, ascending."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 async def resize_volume(volume: Volume, size: int) -> None:
     """See `Volume.resize`.
 
-    What a shrinking disk gives up is zeroed first, so that it is zeroes if the disk ever grows again.
+    What a shrinking disk gives up is zeroed, and what a growing one gets, too: a write that was under way when the disk
+    shrank may have come behind its end.
     """
     check_disk_size(size)
     before = volume.size
@@ -34,6 +35,8 @@ async def resize_volume(volume: Volume, size: int) -> None:
             volume.resized(before)
             raise
         return
+    if size > before:
+        await volume.changes.zero(before, size - before, edges=True)
     async with volume.changing:
         await volume.commit(msgspec.structs.replace(volume.manifest, size=size, shrink_requested=None))
     volume.resized(size)

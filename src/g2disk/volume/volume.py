@@ -10,7 +10,7 @@ import msgspec
 from g2disk.cancellation import to_the_end
 from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.disk.identity import new_identity
-from g2disk.errors import DiskError, Fenced
+from g2disk.errors import DiskError, Fenced, Unavailable
 from g2disk.objects.store import ObjectStore
 from g2disk.request import READ, Request
 from g2disk.units import format_size
@@ -72,7 +72,7 @@ class Volume(Disk):
         """Held by who commits a manifest or lets a segment take effect."""
         self.size = manifest.size
         self.identity = manifest.volume
-        self.health = Health()
+        self.health = Health(self._halt)
         self.layers = Layers(Overlay(manifest.block_size), journal, own, manifest.block_size)
         self.reader = Reader(
             self.layers,
@@ -309,7 +309,11 @@ class Volume(Disk):
         Once begun it is done, also when this is cancelled, unless the volume is closed.
         """
         # A worker does it, so that closing can end it though the store does not answer.
-        await to_the_end(outcome(self.parts.workers.start(self._commit(manifest))))
+        try:
+            await to_the_end(outcome(self.parts.workers.start(self._commit(manifest))))
+        except Unavailable:
+            self.health.check()
+            raise
 
     async def put_collected(self, extents: Extents, expected: U64) -> int:
         """Store blocks that garbage collection moves (first block and data, ascending) in a segment of their own.
@@ -343,6 +347,11 @@ class Volume(Disk):
         except Fenced as error:
             self.health.fail(error)
             raise
+
+    def _halt(self) -> None:
+        """Put nothing into the store any more."""
+        self._background.cancel()
+        self.parts.workers.cancel()
 
     async def _stop(self) -> None:
         await self.parts.workers.stop()  # first, since the background may wait for a commit

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from g2disk.errors import Unavailable
+
 T = TypeVar("T")
 
 
@@ -22,10 +24,14 @@ class Workers:
         task.add_done_callback(self._over)
         return task
 
-    async def stop(self) -> None:
-        """Cancel all, and return when they have ended."""
+    def cancel(self) -> None:
+        """Cancel all, and do not wait for them."""
         for task in self._tasks:
             task.cancel()
+
+    async def stop(self) -> None:
+        """Cancel all, and return when they have ended."""
+        self.cancel()
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
 
@@ -36,7 +42,12 @@ class Workers:
 
 
 async def outcome(task: asyncio.Task[T]) -> T:
-    """What `task` returns or raises; cancelling this leaves the task alone."""
+    """What `task` returns or raises; cancelling this leaves the task alone.
+
+    Raises `Unavailable` if the task was cancelled.
+    """
     if not task.done():
         await asyncio.wait((task,))
+    if task.cancelled():
+        raise Unavailable("the volume was closed meanwhile; open it again")
     return task.result()
