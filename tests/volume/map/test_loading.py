@@ -71,7 +71,7 @@ async def test_who_comes_while_a_load_is_being_cancelled_is_served() -> None:
             raise
         return {key: key for key in keys}
 
-    loads: SharedLoads[int, int] = SharedLoads(load)
+    loads: SharedLoads[int, int] = SharedLoads(load, lambda _: None)
     first = asyncio.ensure_future(loads.get([1, 2]))
     await step()
     first.cancel()
@@ -117,11 +117,12 @@ class Contest:
     async def write(self) -> None:
         for number in range(1, 30):
             index = self.segment(number)
+            self.model.apply(
+                segment(number, [], zip(index.zero_blocks.tolist(), index.zero_counts.tolist(), strict=True))
+            )
+            self.note()  # zeroes come first, and may be seen
             self.model.apply(index)
-            for block in {*self.history, *self.model.at}:
-                location = self.model.at.get(block, 0)
-                if self.history.setdefault(block, [0])[-1] != location:
-                    self.history[block].append(location)
+            self.note()
             await self.map.apply(index)
             self.settled.update({block: len(each) - 1 for block, each in self.history.items()})
             if self.random.random() < 0.5:
@@ -129,6 +130,12 @@ class Contest:
                 for name in self.map.table.deletable(head, [])[1]:
                     await self.store.objects.delete(self.store.key(name))
         self.done = True
+
+    def note(self) -> None:
+        for block in {*self.history, *self.model.at}:
+            location = self.model.at.get(block, 0)
+            if self.history.setdefault(block, [0])[-1] != location:
+                self.history[block].append(location)
 
     def segment(self, number: int) -> SegmentIndex:
         blocks = sorted(self.random.sample(range(self.SPAN), 60))

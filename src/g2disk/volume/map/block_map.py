@@ -169,12 +169,9 @@ class BlockMap:
         brought = await self._tree.bring(missing) if missing else {}
         found = []
         for number in numbers:
-            locations = leaves.locations(number)
-            if locations is None:
-                if number not in brought:  # it was forgotten while others were brought
-                    brought.update(await self._tree.bring([number]))
-                locations = brought[number]
-            found.append((number, locations))
+            while (locations := leaves.locations(number)) is None and number not in brought:
+                brought.update(await self._tree.bring([number]))  # it was forgotten while others were brought
+            found.append((number, brought[number] if locations is None else locations))
         return found
 
 

@@ -86,6 +86,7 @@ class Changes:
             moving &= old == expected
         self._table.take(old[moving], locations[moving], self._at)
         leaves.put(places[moving], within[moving], locations[moving])
+        self._tree.changed(numbers.tolist())
 
     def _completed(self, rows: Places, numbers: U64, which: npt.NDArray[np.intp], locations: U64) -> Places:
         """`rows` with new leaves for those that were nowhere, as far as something is to be put there."""
@@ -115,6 +116,7 @@ class Changes:
                 rows = await self._rows(numbers)
                 self._drop_rows(rows[rows > 0])
                 self._forget(node, content, numbers)
+                self._tree.changed(numbers)
                 self._tree.shrink()
 
     def _drop_rows(self, rows: Places) -> None:

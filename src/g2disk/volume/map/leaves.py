@@ -7,7 +7,7 @@ many leaves at once; a leaf is known by its row, which stays the same as long as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -122,14 +122,16 @@ class Leaves:
         get = self._rows.get
         return np.array([get(number, 0) for number in numbers], np.int64)
 
-    def insert(self, number: int, locations: U64) -> None:
-        """Take in a leaf as it is stored; it is not in memory."""
-        (row,) = self._new_rows([number])
-        table = locations.reshape(CELLS, CELL)
-        full = np.flatnonzero(table.any(axis=1))
-        cells = self._new_cells(len(full))
-        self._cells[cells] = table[full]
-        self._cell_of[row, full] = cells
+    def insert(self, numbers: Sequence[int], locations: Sequence[U64]) -> None:
+        """Take in leaves as they are stored; none of them is in memory."""
+        if not numbers:
+            return
+        tables = np.stack(locations).reshape(-1, CELLS, CELL)
+        leaves, parts = np.nonzero(tables.any(axis=2))
+        cells = self._new_cells(len(leaves))
+        self._cells[cells] = tables[leaves, parts]
+        rows = self._new_rows(numbers)
+        self._cell_of[rows[leaves], parts] = cells
 
     def create(self, numbers: Collection[int]) -> Places:
         """Take in leaves that are wholly zero; none of them is in memory."""

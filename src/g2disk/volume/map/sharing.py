@@ -24,9 +24,12 @@ class _Load(Generic[K, V]):
 class SharedLoads(Generic[K, V]):
     """Loads by key.  Who is cancelled while waiting leaves the load to the others."""
 
-    def __init__(self, load: Callable[[list[K]], Coroutine[Any, Any, dict[K, V]]]) -> None:
-        """`load` brings all the given keys, or raises."""
+    def __init__(
+        self, load: Callable[[list[K]], Coroutine[Any, Any, dict[K, V]]], keep: Callable[[dict[K, V]], None]
+    ) -> None:
+        """`load` brings all the given keys, or raises; `keep` is called with what it brought and is not out of date."""
         self._load = load
+        self._keep = keep
         self._coming: dict[K, _Load[K, V]] = {}
 
     async def get(self, keys: Iterable[K]) -> dict[K, V]:
@@ -62,14 +65,27 @@ class SharedLoads(Generic[K, V]):
         load.task.cancel()
         await to_the_end(asyncio.wait([load.task]))
 
+    def outdate(self, keys: Iterable[K]) -> None:
+        """Say that the values of `keys` changed: what is on its way is not kept, and nobody who comes now waits for it.
+
+        Those who wait already get what was true after they came.
+        """
+        if self._coming:
+            for key in keys:
+                self._coming.pop(key, None)
+
     async def _load_all(self, keys: list[K]) -> dict[K, V]:
         try:
-            return await self._load(keys)
+            found = await self._load(keys)
+            self._keep({key: found[key] for key in self._own(keys)})
         finally:
             self._forget(keys)
+        return found
+
+    def _own(self, keys: list[K]) -> list[K]:
+        """Those of a load's keys that are still its own."""
+        return [key for key in keys if (load := self._coming.get(key)) is not None and load.keys is keys]
 
     def _forget(self, keys: list[K]) -> None:
-        for key in keys:
-            load = self._coming.get(key)
-            if load is not None and load.keys is keys:
-                del self._coming[key]
+        for key in self._own(keys):
+            del self._coming[key]

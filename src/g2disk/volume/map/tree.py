@@ -1,8 +1,9 @@
 """`Tree`, the leaves of a map and the index over them, loaded when they are needed and forgotten when memory is short.
 
 Anybody may look at any time.  What changes leaves or the index (apply and checkpoint) is done by one at a time, and
-always without waiting between looking and changing.  While a leaf is on its way it is not in memory, so nothing can
-change it meanwhile; and whoever wants it waits for the same load.
+always without waiting between looking and changing.  Whoever wants a leaf that is on its way waits for the same load.
+A leaf may be changed while somebody else has it loaded again, so whoever changes one says so: what is on its way is not
+kept then, and nobody who comes later waits for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from g2disk.disk import Buffer
 from g2disk.errors import Corrupt, NotFound
 from g2disk.volume.format.manifest import PageReference
 from g2disk.volume.format.pages import U64, IndexPage, References, decode_index, decode_leaf
@@ -34,8 +34,8 @@ class Tree:
         self._pages = pages
         self.limit = memory_limit
         self._pinned: Sequence[int] = ()
-        self._coming: SharedLoads[int, U64 | None] = SharedLoads(self._load_leaves)
-        self._contents: SharedLoads[PageReference, IndexPage] = SharedLoads(self._load_contents)
+        self._coming: SharedLoads[int, U64 | None] = SharedLoads(self._load_leaves, self._keep_leaves)
+        self._contents: SharedLoads[PageReference, IndexPage] = SharedLoads(self._load_contents, lambda _: None)
 
     @property
     def memory(self) -> int:
@@ -62,6 +62,10 @@ class Tree:
         node = self.index.node(number)
         return None if node.content is None else position(node, number) is None
 
+    def changed(self, numbers: Sequence[int]) -> None:
+        """Say that leaves were just changed, made or dropped."""
+        self._coming.outdate(numbers)
+
     async def bring(self, numbers: Sequence[int]) -> dict[int, U64 | None]:
         """The locations in leaves that are not in memory; None for those that are wholly zero, as they are nowhere.
 
@@ -69,7 +73,8 @@ class Tree:
         """
         found: dict[int, U64 | None] = {}
         for start in range(0, len(numbers), _AT_ONCE):
-            found.update(await self._coming.get(numbers[start : start + _AT_ONCE]))
+            missing = [number for number in numbers[start : start + _AT_ONCE] if number not in self.leaves]
+            found.update(await self._coming.get(missing))
             self.shrink()
         return found
 
@@ -133,16 +138,13 @@ class Tree:
                 if await self._references(stored) == references:
                     raise Corrupt(f"a part of the map is lost: {error}; run g2disk fsck") from error
                 continue  # a checkpoint moved them meanwhile
-            found.update(self._inserted(stored, pages))
+            found.update(zip(stored, map(decode_leaf, pages, stored), strict=True))
             break
         return found
 
-    def _inserted(self, numbers: Sequence[int], pages: Sequence[Buffer]) -> Iterator[tuple[int, U64]]:
-        for number, page in zip(numbers, pages, strict=True):
-            locations = decode_leaf(page, number)
-            if number not in self.leaves:
-                self.leaves.insert(number, locations)
-            yield number, locations
+    def _keep_leaves(self, found: dict[int, U64 | None]) -> None:
+        new = {number: each for number, each in found.items() if each is not None and number not in self.leaves}
+        self.leaves.insert(list(new), list(new.values()))
 
     async def _references(self, numbers: Sequence[int]) -> dict[int, PageReference]:
         """Where leaves are stored, of those that are."""
