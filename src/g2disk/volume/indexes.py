@@ -8,7 +8,7 @@ from collections import OrderedDict
 from g2disk.volume.format.sealing import Sealer
 from g2disk.volume.format.segment import SegmentIndex, index_length
 from g2disk.volume.stored import Source, StoredBytes
-from g2disk.volume.workers import Workers, outcome
+from g2disk.volume.workers import Workers
 
 _HEADER = 64 << 10
 """Bytes that are asked for first: the header, and of most segments the whole index."""
@@ -42,7 +42,7 @@ class SegmentIndexes:
         task = self._coming.get(number)
         if task is None:
             task = self._coming[number] = self._workers.start(self._load(source))
-        return await outcome(task)
+        return await self._workers.outcome(task)
 
     def add(self, index: SegmentIndex) -> None:
         """Keep the index of a segment that was just stored."""

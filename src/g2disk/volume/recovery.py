@@ -19,7 +19,7 @@ from g2disk.volume.journal.entry import WRITE, Entry
 from g2disk.volume.journal.journal import Journal
 from g2disk.volume.map.block_map import BlockMap
 from g2disk.volume.stored import Source, StoredBytes
-from g2disk.volume.workers import Workers, outcome
+from g2disk.volume.workers import Workers
 
 _AHEAD = 8
 """Indexes that are read at once."""
@@ -150,7 +150,7 @@ async def load_present(
     found: list[SegmentIndex] = []
     try:
         while len(found) < len(tasks):
-            found.append(await outcome(tasks[len(found)]))
+            found.append(await workers.outcome(tasks[len(found)]))
     except NotFound:
         return found
     finally:

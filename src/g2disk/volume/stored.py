@@ -11,7 +11,7 @@ from g2disk.objects.store import ObjectStore
 from g2disk.units import MIB
 from g2disk.volume.cache import CHUNK, ReadCache
 from g2disk.volume.format.names import SegmentName
-from g2disk.volume.workers import Workers, outcome
+from g2disk.volume.workers import Workers
 
 MOST_AT_ONCE = 4 * MIB // CHUNK
 """Chunks in one get."""
@@ -68,7 +68,7 @@ class StoredBytes:
         chunks: list[Buffer] = []
         for number, each in enumerate(found, first):
             if isinstance(each, _Get):
-                await outcome(each.task)
+                await self._workers.outcome(each.task)
                 chunks.append(each.chunk(number))
             else:
                 chunks.append(each)

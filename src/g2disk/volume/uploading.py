@@ -26,7 +26,7 @@ from g2disk.volume.indexes import SegmentIndexes
 from g2disk.volume.journal.entry import WRITE, Entry
 from g2disk.volume.packing import Extents, pack
 from g2disk.volume.reading import Layers
-from g2disk.volume.workers import Workers, outcome
+from g2disk.volume.workers import Workers
 
 Make = Callable[[int], Coroutine[Any, Any, SegmentIndex]]
 """Builds and puts the segment of the number that it is given."""
@@ -150,7 +150,7 @@ class Uploader:
         while self._pending and self._pending[0].sequence <= sequence:
             await self._next_shipment()
         for shipment in tuple(self._shipments):
-            await outcome(shipment.stored)
+            await self._workers.outcome(shipment.stored)
 
     async def settle(self) -> None:
         """Return when everything that was appended before has taken effect.  The caller holds `changing`, so all of it
@@ -185,7 +185,7 @@ class Uploader:
         while True:
             while not self._shipments:
                 await self._next_shipment()
-            await outcome(self._shipments[0].stored)
+            await self._workers.outcome(self._shipments[0].stored)
             async with self._changing:
                 if self._shipments and self._shipments[0].stored.done():
                     await self.advance()
@@ -193,7 +193,7 @@ class Uploader:
     async def advance(self) -> None:
         """Let the next segment take effect, when it is stored.  The caller holds `changing`, and there is one."""
         shipment = self._shipments[0]
-        index = await outcome(shipment.stored)
+        index = await self._workers.outcome(shipment.stored)
         await self._layers.map.apply(index, shipment.expected)
         # From here on nothing waits: readers find each block in the overlay or in the map.
         self._indexes.add(index)

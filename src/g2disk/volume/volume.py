@@ -10,7 +10,7 @@ import msgspec
 from g2disk.cancellation import to_the_end
 from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.disk.identity import new_identity
-from g2disk.errors import DiskError, Fenced, Unavailable
+from g2disk.errors import DiskError, Fenced
 from g2disk.objects.store import ObjectStore
 from g2disk.request import READ, Request
 from g2disk.units import format_size
@@ -41,7 +41,6 @@ from g2disk.volume.resources import Resources
 from g2disk.volume.settings import REMOTE, Settings
 from g2disk.volume.state import VolumeState, state_of
 from g2disk.volume.uploading import Uploader, Writing
-from g2disk.volume.workers import outcome
 
 _log = logging.getLogger(__name__)
 
@@ -309,11 +308,8 @@ class Volume(Disk):
         Once begun it is done, also when this is cancelled, unless the volume is closed.
         """
         # A worker does it, so that closing can end it though the store does not answer.
-        try:
-            await to_the_end(outcome(self.parts.workers.start(self._commit(manifest))))
-        except Unavailable:
-            self.health.check()
-            raise
+        workers = self.parts.workers
+        await to_the_end(workers.outcome(workers.start(self._commit(manifest))))
 
     async def put_collected(self, extents: Extents, expected: U64) -> int:
         """Store blocks that garbage collection moves (first block and data, ascending) in a segment of their own.
@@ -351,7 +347,7 @@ class Volume(Disk):
     def _halt(self) -> None:
         """Put nothing into the store any more."""
         self._background.cancel()
-        self.parts.workers.cancel()
+        self.parts.workers.cancel(self.health.again())
 
     async def _stop(self) -> None:
         await self.parts.workers.stop()  # first, since the background may wait for a commit

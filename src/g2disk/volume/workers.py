@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from g2disk.errors import Unavailable
+from g2disk.errors import DiskError, Unavailable
 
 T = TypeVar("T")
 
@@ -16,22 +16,36 @@ class Workers:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._reason: DiskError = Unavailable("the volume was closed meanwhile; open it again")
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin `work`; await it with `outcome`, so that your cancellation does not end it for others."""
+        """Begin `work`; wait for it with `outcome`."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._over)
         return task
 
-    def cancel(self) -> None:
+    async def outcome(self, task: asyncio.Task[T]) -> T:
+        """What `task` returns or raises; cancelling this leaves the task alone.
+
+        Raises why the volume ended, if the task was cancelled.
+        """
+        if not task.done():
+            await asyncio.wait((task,))
+        if task.cancelled():
+            raise type(self._reason)(*self._reason.args)
+        return task.result()
+
+    def cancel(self, reason: DiskError) -> None:
         """Cancel all, and do not wait for them."""
+        self._reason = reason
         for task in self._tasks:
             task.cancel()
 
     async def stop(self) -> None:
         """Cancel all, and return when they have ended."""
-        self.cancel()
+        for task in self._tasks:
+            task.cancel()
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
 
@@ -39,15 +53,3 @@ class Workers:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen; who waits for the task gets it
-
-
-async def outcome(task: asyncio.Task[T]) -> T:
-    """What `task` returns or raises; cancelling this leaves the task alone.
-
-    Raises `Unavailable` if the task was cancelled.
-    """
-    if not task.done():
-        await asyncio.wait((task,))
-    if task.cancelled():
-        raise Unavailable("the volume was closed meanwhile; open it again")
-    return task.result()
