@@ -11,7 +11,6 @@ from g2disk.disk import Buffer
 from g2disk.errors import DiskError, Exists, NotFound
 from g2disk.objects.layers.wrapper import Wrapper
 from g2disk.objects.store import ObjectEntry, ObjectStore
-from g2disk.units import GIB
 
 _PAGE = 1000
 """Keys that a store lists with one request: S3 and Google Cloud Storage 1,000, Azure 5,000."""
@@ -19,28 +18,24 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """US dollars; an estimate, see docs/object-stores.md."""
+    """US dollars for a request; an estimate, see docs/object-stores.md.  Deletes are free."""
 
     dated: str
-    """Month of the price list, "2026-11"."""
+    """Month of the price list, "2025-06"."""
     put: float
-    """For a put, create or list request."""
+    """Put, create or list."""
     get: float
-    """For a get request."""
-    byte_out: float
-    """For a byte read from outside of the provider's region; 0 within it."""
-    byte_month: float
-    """For a byte stored for a month."""
+    """Get."""
 
 
 PRICES: dict[str, Prices] = {
-    "s3": Prices("2025-06", 5.0e-6, 4.0e-7, 0.0, 0.023 / GIB),
-    "gs": Prices("2025-06", 5.0e-6, 4.0e-7, 0.0, 0.020 / GIB),
-    "az": Prices("2025-06", 6.5e-6, 5.0e-7, 0.0, 0.018 / GIB),
+    "s3": Prices("2025-06", 5.0e-6, 4.0e-7),
+    "gs": Prices("2025-06", 5.0e-6, 4.0e-7),
+    "az": Prices("2025-06", 6.5e-6, 5.0e-7),
 }
-"""By the URL's scheme: list prices of the standard class in a cheap region, read from within that region."""
+"""By the URL's scheme: list prices of the standard class in a cheap region."""
 
-FREE = Prices("", 0.0, 0.0, 0.0, 0.0)
+FREE = Prices("", 0.0, 0.0)
 """For a store that costs nothing a request."""
 
 
@@ -63,7 +58,7 @@ class Usage:
     errors: int = 0
     """Requests of all kinds that failed; a get of what is not there has not failed, nor has a create of what is."""
     cost: float = 0.0
-    """US dollars for these requests; an estimate, without what storage costs."""
+    """US dollars for these requests; an estimate, without what storage and traffic cost."""
 
 
 class Metered(Wrapper):
@@ -77,8 +72,7 @@ class Metered(Wrapper):
     def usage(self) -> Usage:
         """What was asked up to now."""
         usage, prices = Usage(**self._counts), self._prices
-        requests = (usage.puts + usage.lists) * prices.put + usage.gets * prices.get
-        return replace(usage, cost=requests + usage.bytes_got * prices.byte_out)
+        return replace(usage, cost=(usage.puts + usage.lists) * prices.put + usage.gets * prices.get)
 
     async def put(self, key: str, data: Sequence[Buffer]) -> None:
         """See `ObjectStore.put`."""
