@@ -40,11 +40,11 @@ def decode_document(data: Buffer, kind: type[T], what: str) -> T:
     whole = bytes(data)
     rest = whole[_FRONT:]
     if not rest or whole[:_FRONT] != b'{"crc32c":"%08x",' % crc32c(rest):
-        raise Corrupt(f"{what}: the checksum does not fit: restore this object from a copy")
+        raise Corrupt(f"{what}: the checksum does not fit: run g2disk fsck")
     try:
         head = msgspec.json.decode(b"{" + rest, type=_Head)
         if head.format != FORMAT:
             raise Unsupported(f"{what}: has format {head.format}, this g2disk knows {FORMAT}: use a newer one")
         return msgspec.json.decode(b"{" + rest[len(b'"format":%d,' % FORMAT) :], type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Corrupt(f"{what}: {error}") from error
+        raise Corrupt(f"{what}: {error}: run g2disk fsck") from error

@@ -173,7 +173,7 @@ def decode_manifest(data: Buffer, key: str) -> Manifest:
     try:
         _check(manifest)
     except ValueError as error:
-        raise Corrupt(f"{key}: {error}") from error
+        raise Corrupt(f"{key}: {error}: run g2disk fsck") from error
     return manifest
 
 

@@ -99,7 +99,7 @@ def encode_leaf(leaf: int, locations: U64) -> bytes:
 def decode_leaf(page: Buffer, leaf: int) -> U64:
     """The LEAF_BLOCKS locations in leaf number `leaf`, read-only.  Raises `Corrupt`, `Unsupported`."""
     if _decode_head(page, _LEAF) != leaf:
-        raise Corrupt(f"a map page is not leaf {leaf}: check the disk with g2disk fsck")
+        raise Corrupt(f"a map page is not leaf {leaf}: run g2disk fsck")
     (locations,) = _columns(page, ("<u8",), LEAF_BLOCKS)
     return locations
 
@@ -138,7 +138,7 @@ def decode_table(page: Buffer) -> TablePage:
     rows = _decode_head(page, _TABLE)
     numbers, sizes, born, died, epochs, live, total, kinds = _columns(page, _TABLE_COLUMNS, rows)
     if kinds.size and kinds.max() > MAP_OBJECT:
-        raise Corrupt("a segment table names a kind that is not known: check the disk with g2disk fsck")
+        raise Corrupt("a segment table names a kind that is not known: run g2disk fsck")
     return TablePage(numbers, sizes, born, died, epochs, live, total, kinds)
 
 
@@ -152,7 +152,7 @@ def _decode_references(magic: bytes, page: Buffer) -> IndexPage:
     rows = _decode_head(page, magic)
     leaves, *columns = _columns(page, ("<u8", *_REFERENCES), rows)
     if rows and not (leaves[1:] > leaves[:-1]).all():
-        raise Corrupt("the leaves in a map page do not rise: check the disk with g2disk fsck")
+        raise Corrupt("the leaves in a map page do not rise: run g2disk fsck")
     return IndexPage(leaves, References(*columns))
 
 
@@ -165,10 +165,10 @@ def _encode(magic: bytes, columns: tuple[npt.NDArray[np.unsignedinteger], ...], 
 def _decode_head(page: Buffer, magic: bytes) -> int:
     """The number in the page's head."""
     if len(page) < _HEAD.size:
-        raise Corrupt(f"a map page has {len(page)} bytes only: check the disk with g2disk fsck")
+        raise Corrupt(f"a map page has {len(page)} bytes only: run g2disk fsck")
     found, version, number = _HEAD.unpack_from(page)
     if found != magic:
-        raise Corrupt(f"a map page is {found!r} instead of {magic!r}: check the disk with g2disk fsck")
+        raise Corrupt(f"a map page is {found!r} instead of {magic!r}: run g2disk fsck")
     if version != _VERSION:
         raise Unsupported(f"a map page has format {version}, this g2disk knows {_VERSION}: use a newer one")
     return int(number)
@@ -178,7 +178,7 @@ def _columns(page: Buffer, types: tuple[str, ...], rows: int) -> list[npt.NDArra
     """The columns behind the head, read-only."""
     widths = [np.dtype(kind).itemsize for kind in types]
     if len(page) != _HEAD.size + rows * sum(widths):
-        raise Corrupt(f"a map page of {rows} rows has {len(page)} bytes: check the disk with g2disk fsck")
+        raise Corrupt(f"a map page of {rows} rows has {len(page)} bytes: run g2disk fsck")
     columns, at = [], _HEAD.size
     for kind, width in zip(types, widths, strict=True):
         column = np.frombuffer(page, kind, rows, at)

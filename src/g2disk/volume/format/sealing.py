@@ -99,7 +99,7 @@ class Sealer:
         try:
             return self._open(context, memoryview(blob))
         except (ValueError, Corrupt) as error:
-            raise Corrupt(f"{context}: {error}") from error
+            raise Corrupt(f"{context}: {error}: run g2disk fsck") from error
 
     def _encrypt(self, context: str, head: bytes, packed: Buffer) -> bytes:
         about = context.encode() + b"\0" + head

@@ -160,7 +160,7 @@ class SegmentIndex:
         try:
             return _decode(memoryview(data), name, sealer)
         except (ValueError, Corrupt) as error:
-            raise Corrupt(f"segment {name.number:x} of epoch {name.epoch}: {error}") from error
+            raise Corrupt(f"segment {name.number:x} of epoch {name.epoch}: {error}: run g2disk fsck") from error
 
 
 def index_length(header: Buffer) -> int:
@@ -171,7 +171,7 @@ def index_length(header: Buffer) -> int:
     try:
         return HEADER_LENGTH + _decode_header(memoryview(header))[7]
     except ValueError as error:
-        raise Corrupt(f"the header of a segment: {error}") from error
+        raise Corrupt(f"the header of a segment: {error}: run g2disk fsck") from error
 
 
 def _decode_header(data: memoryview) -> tuple[int, int, int, int, int, int, int, int, int, bytes]:
