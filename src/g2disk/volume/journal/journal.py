@@ -15,6 +15,7 @@ from g2disk.volume.journal.commit import Committer
 from g2disk.volume.journal.entry import Entry
 from g2disk.volume.journal.files import File, Files
 from g2disk.volume.journal.keeper import AHEAD, Keeper
+from g2disk.volume.journal.mark import Beginning
 from g2disk.volume.journal.part import Part
 from g2disk.volume.journal.recovery import Found, find
 from g2disk.volume.journal.supply import Supply
@@ -62,7 +63,9 @@ class Journal:
         size = min(max(limit // _FILES // HEADER_SPACE * HEADER_SPACE, _SMALLEST_FILE), _LARGEST_FILE)
         self._files = files
         self._owner = owner
-        self._supply = Supply(files, size, max(limit // size, AHEAD), found.names())
+        newest = found.newest
+        self._mark = found.mark
+        self._supply = Supply(files, found.mark, size, max(limit // size, AHEAD), found.names())
         self._keeper = Keeper(self._supply)
         self._committer = Committer(self._sync)
         self._dirty: list[File] = []
@@ -74,11 +77,11 @@ class Journal:
         """Whether nothing may be written to the last part, be there space or not."""
         self._end = found.end
         """Where the last record that counts ends."""
-        self._number = found.parts[-1].header.number if found.parts else 0
-        self._next_position = max((part.limit for part in found.parts), default=0)
-        self.id = found.parts[0].header.journal if found.parts else owner.random.randbytes(16).hex()
+        self._number = newest.number if newest is not None else 0
+        self._next_position = max([found.end, *(part.limit for part in found.parts)]) + HEADER_SPACE
+        self.id = newest.journal if newest is not None else owner.random.randbytes(16).hex()
         self.recovered = found.entries
-        self.recovered_epoch = found.parts[-1].header.epoch if found.parts else 0
+        self.recovered_epoch = newest.epoch if newest is not None else 0
         self.last_sequence = found.entries[-1].sequence if found.entries else 0
         self.bytes_appended = 0
         for name, file in found.spare:
@@ -113,6 +116,8 @@ class Journal:
         """
         assert epoch > self.recovered_epoch
         assert next_sequence > self.last_sequence
+        if self._mark.header is None:
+            await self._mark.write(self._header(epoch, 0))
         await self._supply.replenish(1, beyond=True)
         self.last_sequence = next_sequence - 1
         self._go_on(epoch)
@@ -169,8 +174,8 @@ class Journal:
         while self.room() < length:
             self._committer.check()
             self._keeper.check()
-            nothing_left = len(self._parts) == 1 and not self._supply.pending
-            if nothing_left and self._keeper.failure is not None and self._keeper.attempts > attempts:
+            stuck = len(self._parts) == 1 or self._supply.pending
+            if stuck and self._keeper.failure is not None and self._keeper.attempts > attempts:
                 raise self._keeper.failure
             await self._supply.changed.wait()
 
@@ -199,7 +204,7 @@ class Journal:
         """
         while self._parts and self._parts[0].last < position and not self._is_current(self._parts[0]):
             part = self._parts.pop(0)
-            self._supply.give_back(part.name, part.file)
+            self._supply.release(part.name, part.file, self._beginning())
             self._keeper.wake()
 
     @property
@@ -232,6 +237,12 @@ class Journal:
             self._supply.close()
             self._files.close()
 
+    def _beginning(self) -> Beginning:
+        if self._parts:
+            header = self._parts[0].header
+            return Beginning(header.number, header.previous_end, header.epoch)
+        return Beginning(self._number + 1, self._end, self.recovered_epoch)
+
     def _is_current(self, part: Part) -> bool:
         return part is self._parts[-1] and self._begun
 
@@ -259,22 +270,9 @@ class Journal:
             raise OutOfSpace("the journal is full; wait until what it holds is in the object store")
         name, file = self._supply.take()
         self._keeper.wake()
-        owner = self._owner
         self._number += 1
-        header = FileHeader(
-            journal=self.id,
-            volume=owner.volume,
-            epoch=epoch,
-            number=self._number,
-            first_position=self._next_position,
-            first_sequence=self.last_sequence + 1,
-            previous_end=self._end,
-            block_size=owner.block_size,
-            salt=owner.random.randbytes(SALT_LENGTH),
-            encrypted=owner.key is not None,
-        )
-        part = Part(name, file, header, owner.key)
-        self._next_position = part.limit
+        part = Part(name, file, self._header(epoch, self._next_position), self._owner.key)
+        self._next_position = part.limit + HEADER_SPACE
         try:
             part.write_header()
         except DiskError:
@@ -284,6 +282,21 @@ class Journal:
         self._committer.written += HEADER_SPACE
         self._parts.append(part)
         self._full = False
+
+    def _header(self, epoch: int, first_position: int) -> FileHeader:
+        owner = self._owner
+        return FileHeader(
+            journal=self.id,
+            volume=owner.volume,
+            epoch=epoch,
+            number=self._number,
+            first_position=first_position,
+            first_sequence=self.last_sequence + 1,
+            previous_end=self._end,
+            block_size=owner.block_size,
+            salt=owner.random.randbytes(SALT_LENGTH),
+            encrypted=owner.key is not None,
+        )
 
     def _take_back(self, end: int, sequence: int) -> None:
         """Make as if nothing had been written since then: the next file will say that it does not count."""

@@ -8,6 +8,7 @@ from g2disk.errors import Corrupt, DiskError, Invalid
 from g2disk.volume.format.journal import FILE_HEADER_LENGTH, FileHeader, decode_file_header
 from g2disk.volume.journal.entry import Entry
 from g2disk.volume.journal.files import File, Files
+from g2disk.volume.journal.mark import RESTORE, Mark, missing
 from g2disk.volume.journal.part import Part
 from g2disk.volume.journal.supply import is_file_name
 
@@ -16,14 +17,20 @@ from g2disk.volume.journal.supply import is_file_name
 class Found:
     """All files, open, and what counts of their contents."""
 
+    mark: Mark
     parts: list[Part] = field(default_factory=list)
-    """In the order of their numbers, also those of which nothing counts."""
+    """In the order of their numbers, those included of which nothing counts."""
     spare: list[tuple[str, File]] = field(default_factory=list)
-    """Those without a header."""
+    """Those without a header, or released."""
     entries: list[Entry] = field(default_factory=list)
     """Contiguous in sequence."""
     end: int = 0
     """Where the last entry's record ends."""
+
+    @property
+    def newest(self) -> FileHeader | None:
+        """The header of the newest file, or else the mark's; None in a new journal."""
+        return self.parts[-1].header if self.parts else self.mark.header
 
     def names(self) -> list[str]:
         """Of all files."""
@@ -31,6 +38,7 @@ class Found:
 
     def close(self) -> None:
         """Close all files."""
+        self.mark.close()
         for part in self.parts:
             part.file.close()
         for _, file in self.spare:
@@ -42,10 +50,12 @@ async def find(files: Files, volume: str, block_size: int, key: bytes | None) ->
 
     It may be in memory only, when the process before this one was killed; what comes after it must not outlive it.
     """
-    found = Found()
+    found = Found(await Mark.open(files))
     try:
-        await _open(files, found, key)
-        _check_owner(found.parts, volume, block_size, key)
+        headers = await _open(files, found, key)
+        if found.mark.header is not None:
+            headers.append(found.mark.header)
+        _check_owner(headers, volume, block_size, key)
         _join(found)
         for part in found.parts:
             await part.file.sync()
@@ -55,7 +65,8 @@ async def find(files: Files, volume: str, block_size: int, key: bytes | None) ->
     return found
 
 
-async def _open(files: Files, found: Found, key: bytes | None) -> None:
+async def _open(files: Files, found: Found, key: bytes | None) -> list[FileHeader]:
+    headers = []
     for name in sorted(filter(is_file_name, files.names())):
         file = await files.open(name)
         sector = bytes(file.read(0, FILE_HEADER_LENGTH))
@@ -66,40 +77,48 @@ async def _open(files: Files, found: Found, key: bytes | None) -> None:
             header = decode_file_header(sector)
         except DiskError as error:
             file.close()
-            advice = "restore the journal's directory, or move it away to go on with what the store has"
-            raise type(error)(f"{name} of the journal: {error}; {advice}") from error
-        found.parts.append(Part(name, file, header, key if header.encrypted else None))
+            raise type(error)(f"{name} of the journal: {error}; {RESTORE}") from error
+        headers.append(header)
+        if header.number < found.mark.beginning.number:
+            found.spare.append((name, file))
+        else:
+            found.parts.append(Part(name, file, header, key))
     found.parts.sort(key=lambda part: part.header.number)
+    if headers and found.mark.header is None:
+        found.close()
+        raise missing("the file that says where it begins is missing or empty")
+    return headers
 
 
-def _check_owner(parts: list[Part], volume: str, block_size: int, key: bytes | None) -> None:
-    for part in parts:
-        header = part.header
+def _check_owner(headers: list[FileHeader], volume: str, block_size: int, key: bytes | None) -> None:
+    for header in headers:
         if header.volume != volume:
             raise Invalid(f"this is the journal of the volume {header.volume}, not of {volume}: give another directory")
         if (header.block_size, header.encrypted) != (block_size, key is not None):
             raise Invalid("the journal does not fit the volume's block size and encryption: give another directory")
-        if header.journal != parts[0].header.journal:
+        if header.journal != headers[0].journal:
             raise Corrupt("the directory has files of two journals; move those that do not belong there away")
 
 
 def _join(found: Found) -> None:
-    """Read the parts, one behind the other.  A file counts if the one before is there up to where the file says that it
-    ended.  If not, a power cut took what was never synced, so the rest of that epoch does not count either.  What an
+    """Read the parts, one behind the other.  A file counts if what is before it is there up to where the file says that
+    it ended.  If not, a power cut took what was never synced, so the rest of that epoch does not count either.  What an
     earlier epoch had was made durable before the next one began: if that is missing, it is damage.
     """
+    found.end, epoch = found.mark.beginning.position, found.mark.beginning.epoch
     broken = False
     for number, part in enumerate(found.parts):
-        header, before = part.header, found.parts[number - 1].header if number else None
-        begins = before is None or header.epoch > before.epoch
-        if before is not None and header.epoch < before.epoch:
-            raise Corrupt(f"{part.name} of the journal belongs to an earlier epoch than the file before it")
-        if before is not None and header.previous_end > found.end:
+        header = part.header
+        begins = header.epoch > epoch
+        if header.epoch < epoch:
+            raise missing(f"{part.name} belongs to an earlier epoch than the file before it")
+        if header.previous_end > found.end:
             if begins:
-                raise Corrupt(_missing(found.end, header))
+                raise missing(f"what came before epoch {header.epoch} ends at {found.end}, not {header.previous_end}")
             broken = True
+        epoch = header.epoch
         if broken and not begins:
-            part.end = found.end  # so that it is released together with the part that lacks its end
+            part.end = 0
             continue
         broken = False
         _cut(found, number, header.previous_end)
@@ -112,7 +131,7 @@ def _take(found: Found, part: Part, *, begins: bool) -> None:
         found.end = part.end
     if found.entries and part.header.first_sequence != found.entries[-1].sequence + 1:
         if not begins:
-            raise Corrupt(f"{part.name} of the journal does not go on where the file before it ended")
+            raise missing(f"{part.name} does not go on where the file before it ended")
         found.entries.clear()  # others wrote meanwhile, so all of it was in the store when this epoch began
     found.entries += entries
 
@@ -124,10 +143,3 @@ def _cut(found: Found, count: int, end: int) -> None:
     found.end = min(found.end, end)
     for part in found.parts[:count]:
         part.end = min(part.end, end)
-
-
-def _missing(end: int, header: FileHeader) -> str:
-    return (
-        f"the journal is damaged: epoch {header.epoch} began at {header.previous_end}, and what came before is there "
-        f"only up to {end}; restore the journal's directory, or move it away to go on with what the store has"
-    )
