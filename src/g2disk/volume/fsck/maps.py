@@ -59,9 +59,16 @@ class MapReader:
         self._report = report
         self._said: set[str] = set()
         self._blocks = 0
+        self._known: dict[tuple[PageReference | None, PageReference | None], MapFound] = {}
 
     async def read(self, head: Head, size: int) -> MapFound:
-        """The map of `head`'s root, without its runs."""
+        """The map of `head`'s root, without its runs.  Heads with one root have one map: it is read once."""
+        known = self._known.get((head.root, head.table))
+        if known is None:
+            known = self._known[head.root, head.table] = await self._read(head, size)
+        return known
+
+    async def _read(self, head: Head, size: int) -> MapFound:
         found = MapFound()
         self._blocks = -(-size // self._manifest.block_size)
         if head.root is None or head.table is None:

@@ -79,9 +79,10 @@ class Collector:
         Raises `Fenced` when the volume is fenced; segments that are damaged are left alone.
         """
         next_search = self._clock.now() + PAUSE
+        done = Collected()
         while True:
-            await self._pause()
-            await self.collect(self._volume.settings.gc_ratio)
+            await self._pause(0.0 if done.moved_blocks else PAUSE)
+            done = await self.collect(self._volume.settings.gc_ratio)
             if self._clock.now() >= next_search:
                 await self.delete_orphans(GRACE)
                 next_search = self._clock.now() + ORPHAN_SECONDS
@@ -116,14 +117,15 @@ class Collector:
         ancestry = self._volume.manifest.ancestry
         return (ancestry[-1].first, ancestry[-1].first_map) if ancestry else (1, 1)
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         """Wait for a while, and then until uploads do not need the bandwidth more."""
         volume = self._volume
         while True:
-            await self._clock.sleep(PAUSE)
+            await self._clock.sleep(seconds)
             full = 2 * volume.journal.used > volume.journal.limit
             if not full or volume.parts.objects.trouble() is not None:  # which may be that space is short
                 return
+            seconds = PAUSE
 
     async def _move(self, names: Sequence[SegmentName]) -> Collected:
         volume = self._volume
@@ -132,6 +134,7 @@ class Collector:
         pieces: list[Piece] = []
         gathered = read = 0
         for name in names:
+            await self._pause(0.0)
             try:
                 live = await read_live(volume, name)
             except (NotFound, Corrupt) as error:
