@@ -33,14 +33,14 @@ async def roll_back(volume: Volume, head: Head, size: int) -> None:
             own.table, own.checkpoints = table, volume.map.checkpoints
             before, volume.layers.map = volume.layers.map, own
             try:
-                written = await volume.write_map()
+                written = await volume.checkpointing.write_map()
                 abandoned = (*head.abandoned, (head.next, number)) if head.next < number else head.abandoned
                 await volume.commit(
                     msgspec.structs.replace(
                         volume.manifest,
                         head=msgspec.structs.replace(written, abandoned=abandoned),
                         size=size,
-                        next_map=volume.next_map,
+                        next_map=volume.checkpointing.next_map,
                     )
                 )
             except BaseException:

@@ -68,7 +68,7 @@ class Writing:
 
 
 class Uploader:
-    """See the module.  `effective` is called with each index after it took effect."""
+    """See the module.  `effective` is called after each segment that took effect."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Uploader:
         indexes: SegmentIndexes,
         workers: Workers,
         changing: asyncio.Lock,
-        effective: Callable[[SegmentIndex], None],
+        effective: Callable[[], None],
     ) -> None:
         self._writing = writing
         self._layers = layers
@@ -205,7 +205,7 @@ class Uploader:
         self.applied = shipment.number + 1
         self._advanced.set()
         shipment.applied.set_result(None)
-        self._effective(index)
+        self._effective()
 
     @property
     def full(self) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import msgspec
-
 from g2disk.cancellation import to_the_end
 from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.disk.identity import new_identity
@@ -18,16 +16,15 @@ from g2disk.volume.admission import Admission
 from g2disk.volume.background import Background
 from g2disk.volume.chain import ManifestChain
 from g2disk.volume.changes import CHANGES, Changes
+from g2disk.volume.checkpointing import Checkpointing
 from g2disk.volume.collecting import put_collected
 from g2disk.volume.format.manifest import Head, Manifest
 from g2disk.volume.format.pages import U64
-from g2disk.volume.format.segment import SegmentIndex
 from g2disk.volume.gc import Collector
 from g2disk.volume.health import Health
 from g2disk.volume.journal.journal import Journal
 from g2disk.volume.map.block_map import BlockMap
 from g2disk.volume.map.overlay import Overlay
-from g2disk.volume.map.pages import PageWriter
 from g2disk.volume.map.table import SegmentTable
 from g2disk.volume.mapping import find_extents
 from g2disk.volume.packing import Extents
@@ -41,6 +38,7 @@ from g2disk.volume.resources import Resources
 from g2disk.volume.settings import REMOTE, Settings
 from g2disk.volume.state import VolumeState, state_of
 from g2disk.volume.uploading import Uploader, Writing
+from g2disk.volume.watching import Watching
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +70,9 @@ class Volume(Disk):
         self.size = manifest.size
         self.identity = manifest.volume
         self.health = Health(self._halt)
+        self._background = Background(self.health)
+        self._watching = Watching(self)
+        self.checkpointing = Checkpointing(self)
         self.layers = Layers(Overlay(manifest.block_size), journal, own, manifest.block_size)
         self.reader = Reader(
             self.layers,
@@ -81,7 +82,7 @@ class Volume(Disk):
             resources.runner,
             parts.workers,
             Readahead(manifest.block_size, settings.readahead),
-            self._check,
+            self._watching.check,
         )
         self.uploader = Uploader(
             _writing(resources, settings, parts, manifest, journal),
@@ -89,16 +90,10 @@ class Volume(Disk):
             parts.indexes,
             parts.workers,
             self.changing,
-            self._took_effect,
+            self.checkpointing.segment_took_effect,
         )
         admission = Admission(journal, resources.clock, self.health, self.uploader.force)
         self.changes = Changes(journal, admission, self.reader, self.uploader, self.health)
-        self._background = Background(self.health)
-        self._checkpoint_due = asyncio.Event()
-        self._since_checkpoint = manifest.head.next - manifest.head.applied
-        self._next_map = manifest.next_map
-        self._confirmed = manifest.head.sequence
-        """The last sequence number that a flush found in the store, with no newer writer there after that."""
         self._instance = new_identity()
         self._info = self._describe()
 
@@ -109,14 +104,19 @@ class Volume(Disk):
         `key` is the data key, unwrapped, of an encrypted volume.  Raises `NotFound`, `Denied` (a wrong key), `Busy`
         (the journal is in use), `Fenced` (the journal holds flushed data that a later writer did not know), `Corrupt`.
         """
-        assert resources.files is not None
+        files = resources.files
+        assert files is not None
         layers = store_layers(resources)
         chain = ManifestChain(layers[1], volume, resources.clock, resources.random)
-        manifest = await chain.load()
-        parts = assemble(layers, resources, settings, manifest, key)
+        try:
+            manifest = await chain.load()
+            parts = assemble(layers, resources, settings, manifest, key)
+        except BaseException:
+            files.close()
+            raise
         limit, random = settings.journal_bytes, resources.random
         journal_key = key if manifest.encryption is not None else None
-        journal = await Journal.open(resources.files, volume, manifest.block_size, limit, journal_key, random)
+        journal = await Journal.open(files, volume, manifest.block_size, limit, journal_key, random)
         try:
             claimed = await claim(chain, journal, parts.stored, parts.sealer, parts.workers)
             head = claimed.manifest.head
@@ -189,7 +189,7 @@ class Volume(Disk):
         """See `Disk.flush`.  What it means is the volume's durability."""
         self.health.check()
         if self.durability == REMOTE:
-            await self.health.race(self._flush_to_store())
+            await self.health.race(self._watching.flush_to_store())
         else:
             await self.journal.commit()
 
@@ -250,39 +250,7 @@ class Volume(Disk):
 
     async def checkpoint_now(self) -> None:
         """As `checkpoint`, for who holds `changing`."""
-        head = await self.write_map()
-        await self.commit(msgspec.structs.replace(self.manifest, head=head, next_map=self._next_map))
-        self._since_checkpoint = 0
-
-    async def write_map(self) -> Head:
-        """Write what changed of the map; the head that begins there, to be committed with `next_map`.
-
-        The caller holds `changing`.
-        """
-        parts, manifest = self.parts, self.manifest
-        writer = PageWriter(
-            parts.objects, parts.sealer, self.resources.runner, manifest.volume, manifest.epoch, self._next_map
-        )
-        try:
-            root, table = await self.map.checkpoint(writer)
-        finally:
-            self._next_map = writer.next
-        applied = self.uploader.applied
-        return msgspec.structs.replace(
-            manifest.head,
-            root=root,
-            table=table,
-            checkpoint=self.map.checkpoints,
-            applied=applied,
-            runs=(),
-            next=applied,
-            sequence=self.uploader.applied_sequence,
-        )
-
-    @property
-    def next_map(self) -> int:
-        """The manifest's `next_map` after the last `write_map`."""
-        return self._next_map
+        await self.checkpointing.make()
 
     async def resize(self, size: int) -> None:
         """Grow, or shrink when asked twice for the same size: the first time raises `Invalid`, which says so."""
@@ -332,7 +300,7 @@ class Volume(Disk):
         if claimed.replay:
             self.layers.overlay.record(claimed.replay)
             self.uploader.add(claimed.replay)
-        works = [self.uploader.pack, self.uploader.apply, self._keep_checkpoints, self._keep_watch]
+        works = [self.uploader.pack, self.uploader.apply, self.checkpointing.keep, self._watching.keep]
         if self.settings.gc_ratio > 0:
             works.append(Collector(self).run)
         self._background.start(*works)
@@ -382,46 +350,6 @@ class Volume(Disk):
         start = offset - first * size
         request.data = data if len(data) == length else memoryview(data)[start : start + length]
         return True
-
-    async def _flush_to_store(self) -> None:
-        sequence = self.journal.last_sequence
-        if sequence > self._confirmed:
-            await self.uploader.store_all()
-            await self._check()
-            self._confirmed = max(self._confirmed, sequence)
-
-    async def _check(self) -> None:
-        """See whether we are still the newest writer."""
-        try:
-            await self.chain.check()
-        except Fenced as error:
-            self.health.fail(error)
-            raise
-
-    def _took_effect(self, index: SegmentIndex) -> None:
-        self._since_checkpoint += 1
-        if self._since_checkpoint >= self.settings.checkpoint_segments or self.map.wants_checkpoint:
-            self._checkpoint_due.set()
-
-    async def _keep_checkpoints(self) -> None:
-        while True:
-            await self._checkpoint_due.wait()
-            self._checkpoint_due.clear()
-            await self.checkpoint()
-            await self.chain.tidy()
-
-    async def _keep_watch(self) -> None:
-        """Pack what is old, and see whether we are still the newest writer while there is something to do."""
-        clock, every = self.resources.clock, self.settings.check_seconds
-        checked, seen = clock.now(), self.journal.last_sequence
-        while True:
-            await clock.sleep(min(every, 1.0))
-            self.uploader.force_old()
-            active = self.journal.last_sequence != seen or self.uploader.unstored_bytes > 0
-            if active and clock.now() - checked >= every:
-                seen = self.journal.last_sequence
-                await self._check()
-                checked = clock.now()
 
     def _describe(self) -> DiskInfo:
         return DiskInfo(
