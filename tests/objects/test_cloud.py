@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from g2disk.clock import SystemClock
 from g2disk.errors import Denied, DiskError, Exists, Invalid, NotFound, OutOfSpace, Unavailable, Unsupported
 from g2disk.objects import ObjectStore
+from g2disk.objects.layers import Waiting
 from g2disk.objects.opening import open_object_store
 from tests.support.fake_objects import FakeObjects, Request, Trouble, troubles
 from tests.support.object_servers import free_port
@@ -186,6 +189,36 @@ async def test_credentials_that_are_renewed_are_taken_up(
         await store.put("key", [b"2"])
         assert await store.get("key") == b"2"
         assert fake.log[-1].headers["x-amz-security-token"] == "t"
+
+
+async def test_a_put_waits_for_new_credentials(
+    fake: FakeObjects, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Under `Waiting` a put waits while its credentials are expired, names the cause, and resumes by itself."""
+    file = tmp_path / "credentials"
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    profile = "[default]\naws_access_key_id = {}\naws_secret_access_key = s\n"
+    file.write_text(profile.format("OLDKEY"))
+    fake.accepted = {"Credential=NEWKEY/"}
+    refused = asyncio.Event()
+
+    def plan(request: Request) -> None:
+        if len(fake.log) == 2:
+            refused.set()
+
+    fake.plan = plan
+    async with opened(url_of("s3", fake)) as cloud:
+        store = Waiting(cloud, SystemClock(), Random(1))
+        put = asyncio.create_task(store.put("key", [b"x"]))
+        await refused.wait()
+        trouble = store.trouble()
+        assert trouble is not None
+        assert "InvalidAccessKeyId" in trouble.cause
+        file.write_text(profile.format("NEWKEY"))
+        await put
+        assert store.trouble() is None
+        assert await store.get("key") == b"x"
 
 
 async def test_bodies_are_signed_where_somebody_could_change_them(fake: FakeObjects) -> None:
