@@ -13,7 +13,7 @@ from g2disk.cli.output import print_json, print_line
 from g2disk.cli.running import run
 from g2disk.cli.secrets import KeyEnvironment, KeyFile, PassphraseFile, secret_of
 from g2disk.clock import SystemClock
-from g2disk.errors import Corrupt
+from g2disk.errors import Corrupt, NotFound
 from g2disk.objects.opening import open_object_store
 from g2disk.threads import Crew
 from g2disk.units import format_size
@@ -65,8 +65,8 @@ async def _fsck(
             reports.append(report)
             if say:
                 _print(report, data)
-        if say and not reports:
-            print_line(f"there is no disk in {url}")
+        if not reports:
+            raise NotFound(f"there is no disk in {url}; is that the right place?")
         return reports
     finally:
         crew.stop()

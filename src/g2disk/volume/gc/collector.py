@@ -175,7 +175,7 @@ class Collector:
         """Commit a table without these.  The caller holds `changing`."""
         self._sure = False
         self._volume.table.remove(segments, maps)
-        await self._volume.checkpoint_now()
+        await self._volume.checkpointing.make()
         self._sure = True
 
     def _dead(self) -> tuple[list[SegmentName], list[MapName]]:
