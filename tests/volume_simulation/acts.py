@@ -234,8 +234,18 @@ class Acts:
             self._note("garbage is collected")
             work = self._world.loop.create_task(self._collect_with(opening, self._subject))
             self._collections.append(work)
-            if self._rng.random() < 0.5:
-                await self._some_time()
+            if self._rng.random() < 0.6:
+                self._collections.append(self._world.loop.create_task(self._overwrite()))
+                await self._steps(self._rng.randint(1, 600))
+                await self._rng.choice((self._kill, self._cut_power, self._lose_host, self._take_over))()
+
+    async def _overwrite(self) -> None:
+        """Write where much was written before, while garbage is collected."""
+        island = self._rng.choice(islands())
+        for _ in range(self._rng.randint(1, 30)):
+            first, count = self._rng.randrange(ISLAND - 8), self._rng.randint(1, 8)
+            await self._subject.write(Units(island.first + first, count), fua=False)
+            await self._world.loop.sleep(self._rng.choice((0.01, 0.3)) * self._rng.random())
 
     async def _collect_with(self, opening: Opening, subject: Subject) -> None:
         ratio, grace = self._rng.choice((0.3, 0.8, 1.0)), self._rng.choice((0.0, 120.0))
@@ -252,6 +262,8 @@ class Acts:
         except Fenced as error:
             subject.refused(opening, error)
         except DiskError as error:
+            if isinstance(error, Unavailable) and opening.closed:
+                return
             subject.wrong.append(f"garbage collection raised {type(error).__name__}: {error}")
 
     async def _checkpoint(self) -> None:
@@ -274,6 +286,7 @@ class Acts:
         if opening is None:
             return
         self._note(f"{opening.server.name} closes the volume")
+        opening.closed = True
         try:
             await opening.server.close()
         except (Dead, Fenced):

@@ -13,7 +13,8 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from g2disk.disk import Buffer
 from g2disk.errors import DiskError, Exists, NotFound, OutOfSpace, Unavailable
-from g2disk.objects.store import ObjectEntry, ObjectStore, check_key
+from g2disk.objects.keys import check_key
+from g2disk.objects.store import ObjectEntry, ObjectStore
 from tests.simulation.loop import VirtualLoop
 from tests.volume_simulation.machine import VirtualClock, uncancelled
 

@@ -80,6 +80,8 @@ class Run:
         self.programs = rng.randint(1, 4)
         self.operations = rng.randint(6, 30)
         self.number_of_acts = rng.randint(1, 8)
+        self.hot = rng.choice((0.0, 0.5, 0.95))
+        """The part of requests that meet in one island."""
         self._rng = rng
 
     async def main(self) -> None:
@@ -139,7 +141,8 @@ class Run:
     async def _operation(self, rng: Random, opening: Opening | None) -> None:
         subject, kind, fua = self.subject, rng.random(), rng.random() < 0.2
         count = rng.choice((1, 2, 4, rng.randint(1, _LONGEST)))
-        units = Units(ISLAND * rng.randrange(UNITS // ISLAND) + rng.randint(0, ISLAND - count), count)
+        island = 0 if rng.random() < self.hot else rng.randrange(UNITS // ISLAND)
+        units = Units(ISLAND * island + rng.randint(0, ISLAND - count), count)
         if kind < 0.5:
             await subject.write(units, fua, opening)
         elif kind < 0.7:

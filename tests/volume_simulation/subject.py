@@ -45,6 +45,8 @@ class Opening:
     """That it was asked for."""
     current: bool = True
     """No later one has seen the volume."""
+    closed: bool = False
+    """It was asked to close."""
     refused: str = ""
     """Why it does nothing any more."""
 
