@@ -1,0 +1,124 @@
+"""fsck of a whole store, and the commands fsck and gc as people run them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from g2disk.cli.exit_codes import EXIT_CODE
+from g2disk.errors import Corrupt, Denied, NotFound
+from g2disk.stores.volumes import VolumeStore, VolumeStoreOptions
+from g2disk.testing.clock import ManualClock
+from g2disk.threads import Inline
+from g2disk.units import MIB
+from g2disk.volume import snapshots
+from g2disk.volume.catalogue import Catalogue
+from g2disk.volume.creating import Form, create_volume
+from g2disk.volume.format.keys import Secret
+from g2disk.volume.fsck.repair import Tools
+from g2disk.volume.fsck.report import Kind, Report
+from g2disk.volume.fsck.store import LEFTOVER_SECONDS, StoreCheck
+from tests.cli.command import Command
+from tests.volume.lifecycle.site import BLOCK, Patterned, Site
+
+SECRET = Secret("raw", bytes(32))
+
+
+async def check(site: Site, *names: str, secret: Secret | None = None, repair: bool = False) -> list[Report]:
+    tools = Tools(site.objects, Inline(), site.clock, site.random)
+    return [report async for report in StoreCheck(tools, secret, data=True, repair=repair).check(names)]
+
+
+async def name(site: Site, disk: str, volume: str) -> None:
+    await Catalogue(site.objects, site.clock).add(disk, volume)
+
+
+async def test_all_disks_are_checked(site: Site) -> None:
+    """Each disk of the store has its report, by name; or only those that are named."""
+    for disk in ("b", "a"):
+        await name(site, disk, await site.create(16))
+
+    assert ["a", "b"] == [report.name for report in await check(site)]
+    assert [("b", True)] == [(report.name, report.clean) for report in await check(site, "b")]
+    with pytest.raises(NotFound):
+        await check(site, "c")
+
+
+async def test_a_volume_without_a_name_is_deleted_when_it_is_old(site: Site) -> None:
+    """What was left over when a server ended is told, stays for a day, and then goes with a repair."""
+    clock = ManualClock(now=1e9)
+    site.clock = clock
+    site.objects._clock = clock  # type: ignore[attr-defined]
+    await name(site, "a", await site.create(16))
+    leftover = await site.create(16)
+
+    young = await check(site, repair=True)
+    await clock.advance(LEFTOVER_SECONDS + 1)
+    old = await check(site)
+    there = await site.keys(f"volumes/{leftover}/")
+    await check(site, repair=True)
+
+    assert [Kind.ORPHAN] == [finding.kind for report in young for finding in report.findings]
+    assert "tomorrow" in young[1].findings[0].message
+    assert "--repair" in old[1].findings[0].message
+    assert there
+    assert [] == await site.keys(f"volumes/{leftover}/")
+    assert ["a"] == [report.name for report in await check(site)]
+
+
+async def test_a_clone_whose_parent_does_not_know_it_is_found(site: Site) -> None:
+    """The parent might delete what the clone needs; a clone that is noted is fine."""
+    parent, clone = await site.create(16), site.new_id()
+    async with site.open(parent) as disk:
+        await snapshots.create_snapshot(disk, "then")
+        await snapshots.clone_snapshot(disk, "then", clone)
+    await name(site, "parent", parent)
+    await name(site, "clone", clone)
+    assert all(report.clean for report in await check(site))
+
+    for key in await site.keys(f"volumes/{parent}/"):
+        await site.objects.delete(key)
+    report = (await check(site, "clone"))[0]
+
+    assert [Kind.CLONE] == [finding.kind for finding in report.findings]
+
+
+async def test_an_encrypted_disk_needs_its_key(site: Site) -> None:
+    """Without the key, or with a wrong one, nothing is checked; with it all is."""
+    volume = site.new_id()
+    await create_volume(volume, 16 * BLOCK, Form(encrypt=True), site.resources(), SECRET)
+    await name(site, "secret", volume)
+
+    with pytest.raises(Denied, match="'secret' is encrypted"):
+        await check(site)
+    with pytest.raises(Denied):
+        await check(site, secret=Secret("raw", bytes(range(32))))
+    assert [True] == [report.clean for report in await check(site, secret=SECRET)]
+
+
+async def test_the_commands(tmp_path: Path) -> None:
+    """fsck says what is lost and ends with the code for it, gc frees what is dead, and both speak JSON."""
+    url = f"objects:{tmp_path}/store"
+    options = VolumeStoreOptions(journal=tmp_path / "journal")
+    store = await VolumeStore.at(url, options)
+    await store.create("disk", 16 * MIB)
+    volume = await store.open("disk")
+    pattern = Patterned(volume)
+    for _ in range(3):
+        for block in range(0, 512, 8):
+            await pattern.write(block, 8)
+        await volume.drain()  # type: ignore[attr-defined]
+    identity = volume.info().identity
+    await store.close()
+
+    with Command.in_directory("unused") as g2disk:
+        assert g2disk.ok("fsck", url, "--data").startswith("disk: clean: ")
+        assert 2 * 2 * MIB <= g2disk.json("gc", url, "--journal", tmp_path / "journal")["disks"][0]["deleted_bytes"]
+        assert g2disk.json("fsck", url, "disk", "--data")["clean"]
+        for segment in (tmp_path / "store" / "volumes" / identity / "segments").iterdir():
+            segment.unlink()
+        damaged = g2disk("fsck", url)
+        assert EXIT_CODE[Corrupt] == damaged.code
+        assert "disk: lost: bytes 0 to 2097152, 2MiB" in damaged.out
+        assert EXIT_CODE[NotFound] == g2disk("fsck", f"objects:{tmp_path}/elsewhere").code
