@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Command
+from tests.support.object_servers import aws_environment, moto_endpoint, s3
 from tests.support.processes import target_server
+
+__all__ = ["aws_environment", "g2disk", "moto_endpoint", "s3"]
 
 
 @pytest.fixture

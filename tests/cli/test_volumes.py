@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,17 +17,25 @@ import pytest
 from g2disk.stores.figures import FIGURES
 from tests.cli.command import PATIENCE, Command
 from tests.docs.test_docs import free_port
-from tests.support.processes import ROOT, Server, target_server
+from tests.support.object_servers import NewBucket, make_bucket, moto
+from tests.support.processes import ROOT, Server, target_server, wait_until
 
 MIB = 1 << 20
 
 
 @contextmanager
 def serving(
-    path: Path, *options: str, journal: str = "journal", env: Mapping[str, str] | None = None
+    path: Path, *options: str, journal: str = "journal", env: Mapping[str, str] | None = None, store: str = ""
 ) -> Iterator[tuple[Command, Server]]:
-    """The command with a server of volumes in `path` behind it."""
-    arguments = [f"objects:{path}/store", "--journal", f"{path}/{journal}", "--journal-size", "64MiB", *options]
+    """The command with a server of volumes in `path`, or in `store`, behind it."""
+    arguments = [
+        store or f"objects:{path}/store",
+        "--journal",
+        f"{path}/{journal}",
+        "--journal-size",
+        "64MiB",
+        *options,
+    ]
     with target_server(path, *arguments, env=env) as server, Command.in_directory(server.endpoint) as command:
         yield command, server
 
@@ -64,6 +73,40 @@ def test_with_remote_durability_the_bucket_is_enough(tmp_path: Path, data: Path)
         assert data.read_bytes() == exported(g2disk, "a", tmp_path / "out")
         assert identity == g2disk.json("info", "a")["identity"]
     assert (0, "store", "remote") == (state["unstored_bytes"], state["flush_means"], state["durability"])
+
+
+def test_a_bucket_on_s3_is_enough_and_costs_what_is_said(tmp_path: Path, data: Path, s3: NewBucket) -> None:
+    """As above with S3; every request is counted, and estimated in dollars."""
+    store = s3()
+    with serving(tmp_path, "--durability", "remote", store=store) as (g2disk, server):
+        g2disk.ok("import", data, "a")
+        state, told = g2disk.json("info", "a")["state"], g2disk.ok("info", "a")
+        server.process.kill()
+    with serving(tmp_path, journal="elsewhere", store=store) as (g2disk, _):
+        assert data.read_bytes() == exported(g2disk, "a", tmp_path / "out")
+
+    assert state["put_bytes"] > 4 * MIB
+    assert 0 < state["cost_dollars"] < 0.01
+    assert re.search(r"requests +\d+ PUT \(4.*MiB\), \d+ GET.*, about \$0\.00\d\d, since", told)
+
+
+def test_an_outage_of_the_store_is_told_while_it_lasts(tmp_path: Path, data: Path, aws_environment: None) -> None:
+    """Writes go on, info names the cause and what is not stored; afterwards all is well again, without a word."""
+    with moto(tmp_path) as (endpoint, process):
+        make_bucket(endpoint, "disks")
+        with serving(tmp_path, store=f"s3://disks/here?endpoint={endpoint}&timeout=1") as (g2disk, _):
+            g2disk.ok("create", "a", "5MiB")
+            assert re.search(r"state +good", g2disk.ok("info", "a"))
+            process.popen.send_signal(signal.SIGSTOP)
+            g2disk.ok("import", data, "a", "--force")
+            wait_until("trouble is told", lambda: bool(g2disk.json("info", "a")["state"]["trouble"]))
+            told = g2disk.ok("info", "a")
+            process.popen.send_signal(signal.SIGCONT)
+            wait_until("all is stored", lambda: g2disk.json("info", "a")["state"]["unstored_bytes"] == 0)
+            assert re.search(r"state +good", g2disk.ok("info", "a"))
+
+    assert re.search(r"state +the store cannot be used for \d+ s: .", told)
+    assert re.search(r"not in the store +4MiB, the oldest written \d", told)
 
 
 def test_snapshots_clones_and_rollbacks_hold_on_a_volume(tmp_path: Path, data: Path) -> None:
@@ -200,6 +243,8 @@ def test_the_documented_figures_are_those_that_there_are() -> None:
         (["--passphrase-file", "/dev/null"], 3, "empty"),
         (["--key-file", "/dev/null"], 3, "openssl rand"),
         (["--cache-size", "much"], 3, "not a size"),
+        (["--journal", "/dev/null"], 5, "/dev/null"),
+        (["--cache", "/proc/nothing"], 4, "/proc/nothing"),
     ],
 )
 def test_options_that_cannot_be_are_said_before_anything_is_served(

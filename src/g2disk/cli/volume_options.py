@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from g2disk.errors import Invalid
+from g2disk.errors import Invalid, from_os_error
 from g2disk.units import parse_size
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ class VolumeChoices:
     passphrase_file: Path | None = None
 
     def options_for(self, store: str) -> VolumeStoreOptions | None:
-        """What they come to; None where `store` is no object store, which is `Invalid` if any was given."""
+        """What they come to; None where `store` is no object store, which is `Invalid` if any was given.
+
+        Makes the directories that are missing.  Raises a `DiskError` or an OSError.
+        """
         from g2disk.stores.opening import is_object_store
 
         if is_object_store(store):
@@ -77,6 +80,9 @@ class VolumeChoices:
         from g2disk.stores.volumes import VolumeStoreOptions
         from g2disk.volume.settings import JOURNAL, REMOTE, Settings
 
+        for directory in (self.journal, self.cache):
+            if directory is not None:  # so that a wrong one is said now, and not when a disk is opened
+                _make(directory)
         if self.durability not in ("", JOURNAL, REMOTE):
             raise Invalid(f"--durability is {JOURNAL} or {REMOTE}, not {self.durability!r}")
         return VolumeStoreOptions(
@@ -86,3 +92,10 @@ class VolumeChoices:
             key=secret_of(self.key_file, self.key_env, self.passphrase_file),
             settings=Settings(durability=self.durability, journal_bytes=parse_size(self.journal_size)),
         )
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise from_os_error(error, f"making the directory {directory}") from error
