@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 
@@ -209,4 +210,32 @@ async def test_garbage_collection_can_be_killed_between_any_two_steps(site: Site
             assert [] == await wrong_blocks(old, then)
         async with site.open(clone) as other:
             assert [] == await wrong_blocks(other, then)
+    assert [] == (await site.check(volume)).findings
+
+
+@pytest.mark.parametrize(("collecting", "most"), [(False, 1.3), (True, 2.5)])
+async def test_write_amplification_is_bounded(site: Site, collecting: bool, most: float) -> None:
+    """Ten times the disk overwritten at random: with garbage collection at least 75% of what is stored is in use, and
+    less than 2.5 bytes are put for each that is written; without it, less than 1.3.
+    """
+    blocks, segment = 1024, 64
+    volume = await site.create(blocks)
+    async with site.open(volume, segment_bytes=segment * BLOCK, upload_delay=1000.0, checkpoint_segments=64) as disk:
+        random, data = Random(3), Random(4).randbytes(BLOCK)
+        collector = Collector(disk)
+        for block in range(blocks):
+            await disk.write(block * BLOCK, data)
+        await disk.drain()
+        before = disk.parts.metered.usage().bytes_put
+        for _ in range(10 * blocks // segment):
+            for _ in range(segment):
+                await disk.write(random.randrange(blocks) * BLOCK, data)
+            await disk.drain()
+            if collecting:
+                await collector.collect(0.5)
+                assert disk.table.live_blocks >= 0.7 * disk.table.stored_blocks
+
+        put = disk.parts.metered.usage().bytes_put - before
+        assert put < most * 10 * blocks * BLOCK
+        assert not collecting or disk.table.live_blocks >= 0.75 * disk.table.stored_blocks
     assert [] == (await site.check(volume)).findings
