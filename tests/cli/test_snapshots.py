@@ -161,7 +161,8 @@ def test_a_map_is_drawn_in_the_terminal_and_in_files(g2disk: Command, tmp_path: 
     assert "2MiB at 0: 1MiB written, in segments 1 to 2" in titles
     assert "segment 1: 1MiB stored, 50% needed" in titles
     width, height = png_size(pixels.read_bytes())
-    assert f'width="{width}" height="{height}"' in drawing.read_text()
+    assert f'width="{width}"' in drawing.read_text()
+    assert height > 64  # the bars' part alone
 
 
 def png_size(data: bytes) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from g2disk.cli.copying import extents_of
 from g2disk.cli.options import DEFAULT_ENDPOINT, DiskName, Endpoint, Json
 from g2disk.cli.output import note, print_json, print_line
-from g2disk.cli.picture.layout import Layout, lay_out
+from g2disk.cli.picture.layout import lay_out
 from g2disk.cli.picture.png import png
 from g2disk.cli.picture.scene import compose
 from g2disk.cli.picture.svg import svg
@@ -57,10 +56,9 @@ def map_disk(
         print_json(_document(called, drawn))
         return
     scene = compose(called, drawn, columns, most_bars=columns * (4 if svg_file or png_file else 2))
-    files: list[tuple[Path | None, Callable[[Layout], bytes]]] = [(svg_file, svg), (png_file, png)]
-    for file, make in files:
+    for file, make, words in ((svg_file, svg, True), (png_file, png, False)):
         if file is not None:
-            file.write_bytes(make(lay_out(scene)))
+            file.write_bytes(make(lay_out(scene, words=words)))
             note(f"drew {file}")
     if svg_file or png_file:
         for line in (scene.heading, *scene.captions):

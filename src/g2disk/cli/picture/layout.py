@@ -50,18 +50,21 @@ class Layout:
     lines: tuple[Line, ...]
 
 
-def lay_out(scene: Scene) -> Layout:
-    """The picture of a scene."""
+def lay_out(scene: Scene, *, words: bool) -> Layout:
+    """The picture of a scene, with its texts or without."""
     columns = max((len(row) for row in scene.rows), default=1)
     inner = max(columns * TILE, 640)
-    top = MARGIN + LINE
+    top = MARGIN + (LINE if words else 0)
     below = top + len(scene.rows) * TILE + MARGIN
     bars = tuple(_bars(scene, below, inner))
     text = below + (_BARS + MARGIN if bars else 0)
+    boxes = (*_tiles(scene, top), *bars)
+    if not words:
+        return Layout(inner + 2 * MARGIN, text, boxes, ())
     lines = [Line(MARGIN, MARGIN + 6, scene.heading)]
     lines += [Line(MARGIN, text + LINE * index + 6, caption) for index, caption in enumerate(scene.captions)]
     height = text + LINE * len(scene.captions) + MARGIN
-    return Layout(inner + 2 * MARGIN, height, (*_tiles(scene, top), *bars), tuple(lines))
+    return Layout(inner + 2 * MARGIN, height, boxes, tuple(lines))
 
 
 def _tiles(scene: Scene, top: int) -> Iterator[Box]:

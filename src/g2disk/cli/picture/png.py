@@ -1,4 +1,4 @@
-"""A layout as PNG, without its text: what the text says, the command prints (PNG specification, W3C, third edition)."""
+"""A layout without text as PNG (PNG specification, W3C, third edition)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EIGHT_BIT_RGB = (8, 2, 0, 0, 0)
 
 
 def png(layout: Layout) -> bytes:
-    """The file."""
+    """The file; lines of text are left out."""
     rows = [bytearray(bytes(BACKGROUND) * layout.width) for _ in range(layout.height)]
     for box in layout.boxes:
         paint = bytes(box.colour) * box.width
