@@ -85,7 +85,6 @@ async def _open(files: Files, found: Found, key: bytes | None) -> list[FileHeade
             found.parts.append(Part(name, file, header, key))
     found.parts.sort(key=lambda part: part.header.number)
     if headers and found.mark.header is None:
-        found.close()
         raise missing("the file that says where it begins is missing or empty")
     return headers
 
