@@ -42,3 +42,5 @@ class Settings:
     """How long closing waits, at most, for what only the journal holds to be put into the store."""
     gc_ratio: float = 0.5
     """Segments with less live data than this part of them are rewritten by garbage collection."""
+    scrub: bool = True
+    """Whether everything that is stored is read now and then, to find damage before the data is needed."""

@@ -20,6 +20,7 @@ from g2disk.volume.checkpointing import Checkpointing
 from g2disk.volume.collecting import put_collected
 from g2disk.volume.format.manifest import Head, Manifest
 from g2disk.volume.format.pages import U64
+from g2disk.volume.fsck.scrub import Scrubber
 from g2disk.volume.gc import Collector
 from g2disk.volume.health import Health
 from g2disk.volume.journal.journal import Journal
@@ -73,6 +74,7 @@ class Volume(Disk):
         self._background = Background(self.health)
         self._watching = Watching(self)
         self.checkpointing = Checkpointing(self)
+        self.scrubber = Scrubber(self)
         self.layers = Layers(Overlay(manifest.block_size), journal, own, manifest.block_size)
         self.reader = Reader(
             self.layers,
@@ -303,6 +305,8 @@ class Volume(Disk):
         works = [self.uploader.pack, self.uploader.apply, self.checkpointing.keep, self._watching.keep]
         if self.settings.gc_ratio > 0:
             works.append(Collector(self).run)
+        if self.settings.scrub:
+            works.append(self.scrubber.run)
         self._background.start(*works)
 
     async def _commit(self, manifest: Manifest) -> None:
