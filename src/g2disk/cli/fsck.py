@@ -9,7 +9,7 @@ import typer
 
 from g2disk.cli.exit_codes import EXIT_CODE
 from g2disk.cli.options import Json
-from g2disk.cli.output import print_json, print_line
+from g2disk.cli.output import note, print_json, print_line
 from g2disk.cli.running import run
 from g2disk.cli.secrets import KeyEnvironment, KeyFile, PassphraseFile, secret_of
 from g2disk.clock import SystemClock
@@ -87,6 +87,8 @@ def _print(report: Report, data: bool) -> None:
         end = lost.offset + lost.length
         print_line(f"{which}: lost: bytes {lost.offset} to {end}, {format_size(lost.length)}")
     read = f", {report.blocks} blocks read" if data else ""
+    if report.moving:
+        note(f"{name} was being changed all the time: check it again when there is less to do, or stop its server")
     state = "clean" if report.clean else "damaged, and repaired" if _whole(report) else "damaged"
     stored = f"{report.segments} segments, {format_size(report.stored_bytes)}{read}"
     print_line(f"{name}: {state}: {stored}")
@@ -104,6 +106,7 @@ def _document(report: Report) -> dict[str, Any]:
         "volume": report.volume,
         "version": report.version,
         "clean": report.clean,
+        "moving": report.moving,
         "segments": report.segments,
         "blocks": report.blocks,
         "stored_bytes": report.stored_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,16 @@ from g2disk.threads import Inline
 from g2disk.units import MIB
 from g2disk.volume import snapshots
 from g2disk.volume.catalogue import Catalogue
-from g2disk.volume.creating import Form, create_volume
+from g2disk.volume.creating import Form, create_volume, open_key
+from g2disk.volume.format.compression import Compression
 from g2disk.volume.format.keys import Secret
 from g2disk.volume.fsck.repair import Tools
 from g2disk.volume.fsck.report import Kind, Report
 from g2disk.volume.fsck.store import LEFTOVER_SECONDS, StoreCheck
+from g2disk.volume.gc import Collector
+from g2disk.volume.volume import Volume
 from tests.cli.command import Command
-from tests.volume.lifecycle.site import BLOCK, Patterned, Site
+from tests.volume.lifecycle.site import BLOCK, Patterned, Site, wrong_blocks
 
 SECRET = Secret("raw", bytes(32))
 
@@ -87,14 +91,43 @@ async def test_a_clone_whose_parent_does_not_know_it_is_found(site: Site) -> Non
 async def test_an_encrypted_disk_needs_its_key(site: Site) -> None:
     """Without the key, or with a wrong one, nothing is checked; with it all is."""
     volume = site.new_id()
-    await create_volume(volume, 16 * BLOCK, Form(encrypt=True), site.resources(), SECRET)
+    form = Form(compression=Compression.ZSTD, encrypt=True)
+    manifest = await create_volume(volume, 64 * BLOCK, form, site.resources(), SECRET)
     await name(site, "secret", volume)
+    key = await open_key(manifest, site.resources(), SECRET)
+    disk = await Volume.open(volume, site.resources(volume), site.settings, key)
+    pattern = Patterned(disk)
+    await pattern.work(100)
+    await disk.drain()
+    await Collector(disk).collect(0.9, worth=False)
+    await disk.close()
 
     with pytest.raises(Denied, match="'secret' is encrypted"):
         await check(site)
     with pytest.raises(Denied):
         await check(site, secret=Secret("raw", bytes(range(32))))
-    assert [True] == [report.clean for report in await check(site, secret=SECRET)]
+    whole = (await check(site, secret=SECRET))[0]
+    assert [] == whole.findings
+    assert len(pattern.model) == whole.blocks
+    for map_key in await site.keys(f"volumes/{volume}/maps/"):
+        await site.objects.delete(map_key)
+    await check(site, secret=SECRET, repair=True)
+    disk = await Volume.open(volume, site.resources(volume), site.settings, key)
+    assert [] == await wrong_blocks(disk, pattern.model)
+    await disk.close()
+
+
+async def test_a_disk_in_use_can_be_checked(site: Site) -> None:
+    """fsck of a disk that is written, and whose garbage is collected, finds nothing that is not so."""
+    volume = await site.create(64)
+    await name(site, "a", volume)
+    async with site.open(volume) as disk:
+        pattern, collector = Patterned(disk), Collector(disk)
+        for _ in range(10):
+            await pattern.work(40)
+            await disk.drain()
+            _, reports = await asyncio.gather(collector.collect(0.9, worth=False), check(site))
+            assert [] == reports[0].findings
 
 
 async def test_the_commands(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from g2disk.volume.fsck.check import Checker, Found, sealer_of
 from g2disk.volume.fsck.rebuild import Rebuilder
 from g2disk.volume.fsck.report import Kind, Report
 
+_ATTEMPTS = 5
+"""Of checks of a volume that is being changed."""
 _REBUILT = "the map was made anew from the segments"
 
 
@@ -34,16 +36,18 @@ class Tools:
 
 
 async def check_volume(tools: Tools, report: Report, key: bytes | None, *, data: bool) -> Found:
-    """Check a volume; where a writer has committed something meanwhile, check it again, up to three times.
+    """Check a volume; where a writer has committed something meanwhile, check it again, a few times.
 
-    Nothing is changed.  Raises `Denied`, and what the store raises.
+    Nothing is deleted that the newest manifest needs, so what is found is true if that is still the newest.  Nothing is
+    changed.  Raises `Denied`, and what the store raises.
     """
-    attempts = 3
+    attempts = _ATTEMPTS
     while True:
         attempt = Report(report.volume, report.name)
         found = await Checker(tools.objects, tools.runner, attempt, key, data).check()
+        attempt.moving = not attempt.clean and found.manifest is not None and await _moved(tools, found.manifest)
         attempts -= 1
-        if attempt.clean or not attempts or found.manifest is None or not await _moved(tools, found.manifest):
+        if not attempt.moving or not attempts:
             break
     _take(report, attempt)
     return found
@@ -132,5 +136,6 @@ def _done(report: Report, kinds: set[Kind], what: str) -> None:
 
 def _take(report: Report, other: Report) -> None:
     report.version, report.findings, report.lost = other.version, other.findings, other.lost
+    report.moving = other.moving
     report.segments, report.map_objects = other.segments, other.map_objects
     report.blocks, report.stored_bytes = other.blocks, other.stored_bytes

@@ -69,6 +69,8 @@ class Report:
     """The disk's name; empty for a volume that no name leads to."""
     version: int = 0
     """Of the manifest that was checked; 0: there is none that can be read."""
+    moving: bool = False
+    """A writer committed something while it was checked, each time: what was found may be wrong."""
     findings: list[Finding] = field(default_factory=list)
     lost: list[LostRange] = field(default_factory=list)
     segments: int = 0
