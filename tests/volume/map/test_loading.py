@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Iterator
 from random import Random
 
 import pytest
@@ -14,6 +15,20 @@ from g2disk.volume.format.segment import SegmentIndex
 from g2disk.volume.map.block_map import BlockMap
 from g2disk.volume.map.sharing import SharedLoads
 from tests.volume.map.ground import GIANT, Model, Store, live, segment, step
+
+
+async def after(turns: int, work: Awaitable[object]) -> object:
+    """`work`, begun that many turns of the event loop later."""
+    for _ in range(turns):
+        await Turn()
+    return await work
+
+
+class Turn:
+    """Awaited, one turn of the event loop."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
 
 
 async def stored(count: int = 3000, gap: int = 1024) -> tuple[Store, BlockMap, Model, Head]:
@@ -97,6 +112,33 @@ async def test_an_empty_part_of_a_giant_disk_is_read_from_the_index_alone() -> N
     assert await mapping.find(1 << 30, GIANT - (1 << 30)) == [(1 << 30, GIANT - (1 << 30), 0)]
     assert len(store.objects.gets) == 1
     assert mapping.find_now(1 << 40, 1) == [(1 << 40, 1, 0)]
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_what_was_on_its_way_before_a_change_is_not_taken_for_what_is_after_it(turns: int) -> None:
+    """A reader has a new leaf looked for just before it is made, along with one that takes long.  When the leaf is made,
+    stored and forgotten, another reader finds it, though the first still waits."""
+    store, mapping, model, _ = await stored(count=3)
+    await mapping.find(0, 1)
+    index = segment(2, [(20 * 1024, 1)])
+    store.objects.free.clear()
+    applied = asyncio.ensure_future(mapping.apply(index))
+    early = asyncio.ensure_future(after(turns, mapping.find(1024, 20 * 1024)))
+    for _ in range(40):
+        await step()
+    if not applied.done():  # it waits for the reader's load
+        store.objects.free.set()
+    await applied
+    model.apply(index)
+    await store.checkpoint(mapping, 3)
+    mapping._tree.leaves.evict(1 << 40, ())
+    assert 20 not in mapping._tree.leaves
+    late = asyncio.ensure_future(mapping.find(20 * 1024, 1))
+    for _ in range(20):
+        await step()
+    store.objects.free.set()
+    assert await late == model.find(20 * 1024, 1)
+    await early
 
 
 class Contest:

@@ -194,10 +194,10 @@ class Leaves:
         end = self._row_pool.end
         may = self._present[:end] & ~self._dirty[:end]
         may[self.rows(keep)] = False
-        for used in (False, True):
+        for _ in range(2):
             if excess <= 0:
                 return
-            rows = np.flatnonzero(may & (self._used[:end] == used))
+            rows = np.flatnonzero(may & ~self._used[:end])
             rows = np.roll(rows, -int(np.searchsorted(rows, self._hand)))
             costs = np.count_nonzero(self._cell_of[rows], axis=1) * _CELL_BYTES + _ROW_BYTES
             count = int(np.searchsorted(np.cumsum(costs), excess)) + 1
@@ -205,7 +205,8 @@ class Leaves:
             if len(rows):
                 self._hand = int(rows[-1]) + 1
                 self.drop(rows)
-            self._used[:end] = False
+                may[rows] = False
+            self._used[:end] = False  # now all are as good as any
 
     def _whole(self, row: int) -> U64:
         found: U64 = self._cells[self._cell_of[row]].reshape(-1)
