@@ -41,12 +41,12 @@ class Site:
     key: bytes | None = None
 
     def resources(self, journal: str = "journal") -> Resources:
-        files = DirectoryFiles(self.directory / journal, self.runner)
+        """Empty: without a journal."""
+        files = DirectoryFiles(self.directory / journal, self.runner) if journal else None
         return Resources(self.objects, files, MemoryCache(8 * MIB), self.runner, self.clock, self.random)
 
     async def create(self, size: int, form: Form | None = None) -> None:
-        parts = Resources(self.objects, None, MemoryCache(MIB), self.runner, self.clock, self.random)
-        manifest = await create_volume(VOLUME, size, form or Form(), parts, SECRET)
+        manifest = await create_volume(VOLUME, size, form or Form(), self.resources(""), SECRET)
         self.key = unwrap(manifest.encryption, SECRET) if manifest.encryption is not None else None
 
     async def open(self, journal: str = "journal") -> Volume:

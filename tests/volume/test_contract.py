@@ -16,8 +16,12 @@ from g2disk.testing import check_disk
 from g2disk.units import MIB
 from g2disk.volume.creating import Form
 from g2disk.volume.settings import JOURNAL, REMOTE
+from g2disk.volume.snapshot_disk import open_snapshot
+from g2disk.volume.snapshots import clone_snapshot, create_snapshot
 from g2disk.volume.volume import Volume
 from tests.volume.harness import FORMS, Site, kill
+
+CLONE = "fedcba9876543210" * 2
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -97,3 +101,35 @@ async def test_what_comes_from_segments_keeps_the_contract(site: Site, form: For
             yield Checked(Drained(volume))
 
     await check_disk(opened, seed=6, durable=True)
+
+
+@pytest.mark.parametrize("form", [FORMS[0], FORMS[-1]], ids=str)
+async def test_snapshots_and_clones_keep_the_contract(site: Site, form: Form) -> None:
+    """Also while the disk that they came from is written."""
+    await site.create(24 * MIB + 512, form)
+    async with site.opened() as origin:
+        await origin.write(MIB, site.random.randbytes(8 * MIB))
+        record = await create_snapshot(origin, "s")
+        await clone_snapshot(origin, "s", CLONE)
+        manifest = origin.manifest
+
+        @asynccontextmanager
+        async def snapshot() -> AsyncIterator[Disk]:
+            disk = await open_snapshot(manifest, record.name, site.resources(""), site.settings, site.key)
+            try:
+                yield Checked(disk)
+            finally:
+                await disk.close()
+
+        @asynccontextmanager
+        async def clone() -> AsyncIterator[Disk]:
+            disk = await Volume.open(CLONE, site.resources("clone"), site.settings, site.key)
+            try:
+                yield Checked(disk)
+            finally:
+                await kill(disk)
+
+        await origin.write(0, bytes(24 * MIB))
+        await check_disk(snapshot, seed=7, durable=True)
+        await check_disk(clone, seed=8, durable=True)
+        assert bytes(await origin.read(0, 24 * MIB)) == bytes(24 * MIB)

@@ -24,6 +24,9 @@ from g2disk.volume.workers import Workers
 _AT_ONCE = 256 << 10
 """Bytes up to which blocks are decoded on the event loop."""
 
+_MOST_AHEAD = 32 << 20
+"""Bytes that one call brings into the cache: all of it is asked for at once."""
+
 _ZEROES = memoryview(bytes(1 << 20))
 
 
@@ -113,7 +116,8 @@ class Reader:
         return known[0] if len(known) == 1 else b"".join(known)
 
     async def prefetch(self, first: int, count: int) -> None:
-        """Bring what the store has of a range into the cache, as far as the map and the cache can take it."""
+        """Bring what the store has of a range into the cache; of a long one, the beginning."""
+        count = min(count, max(_MOST_AHEAD // self.layers.block_size, 1))
         for source, ordinal, length in self._placed(await self.layers.map.find(first, count)):
             if source is not None:
                 try:
