@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator
 from random import Random
 
 import pytest
@@ -27,7 +27,7 @@ async def after(turns: int, work: Awaitable[object]) -> object:
 class Turn:
     """Awaited, one turn of the event loop."""
 
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None, None, None]:
         yield
 
 
@@ -116,8 +116,8 @@ async def test_an_empty_part_of_a_giant_disk_is_read_from_the_index_alone() -> N
 
 @pytest.mark.parametrize("turns", range(12))
 async def test_what_was_on_its_way_before_a_change_is_not_taken_for_what_is_after_it(turns: int) -> None:
-    """A reader has a new leaf looked for just before it is made, along with one that takes long.  When the leaf is made,
-    stored and forgotten, another reader finds it, though the first still waits."""
+    """A reader has a new leaf looked for just before it is made, along with one that takes long.  When the leaf is
+    made, stored and forgotten, another reader finds it, though the first still waits."""
     store, mapping, model, _ = await stored(count=3)
     await mapping.find(0, 1)
     index = segment(2, [(20 * 1024, 1)])

@@ -5,7 +5,8 @@ A map object is nothing but sealed pages, one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +28,8 @@ _GAP = 32 * KIB
 """Bytes nobody asked for that are got along where that saves a request."""
 _MOST_AT_ONCE = 4 * MIB
 """Bytes in one request for several pages."""
+_REQUESTS = 8
+"""In flight at once."""
 
 
 def page_context(key: str, offset: int) -> str:
@@ -42,25 +45,29 @@ class PageSource:
         self._objects = objects
         self._sealer = sealer
         self._key_of = key_of
+        self._slots = asyncio.Semaphore(_REQUESTS)
 
     async def load(self, reference: PageReference) -> Buffer:
         """One page.  Raises `NotFound`, `Corrupt`, and what the store raises."""
         return (await self.load_many(References.of([reference])))[0]
 
     async def load_many(self, references: References) -> list[Buffer]:
-        """Several, in the order of `references`; those that stand close together are got together, one request after
-        the other.
-        """
-        pages: list[Buffer] = [b""] * len(references)
+        """Several, in the order of `references`; those that stand close together are got together."""
         order = np.lexsort((references.offsets, references.epochs, references.numbers)).tolist()
-        sorted_references = [references[row] for row in order]
-        at = 0
-        while at < len(order):
-            end = _together(sorted_references, at)
-            for row, page in zip(order[at:end], await self._get(sorted_references[at:end]), strict=True):
-                pages[row] = page
-            at = end
-        return pages
+        ordered = [references[row] for row in order]
+        pages: dict[int, Buffer] = {}
+
+        async def bring(start: int, end: int) -> None:
+            async with self._slots:
+                pages.update(zip(order[start:end], await self._get(ordered[start:end]), strict=True))
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for start, end in _groups(ordered):
+                    tasks.create_task(bring(start, end))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures.exceptions[0].__cause__
+        return [pages[row] for row in range(len(references))]
 
     async def _get(self, references: Sequence[PageReference]) -> list[Buffer]:
         first, last = references[0], references[-1]
@@ -76,19 +83,20 @@ class PageSource:
         return pages
 
 
-def _together(references: Sequence[PageReference], at: int) -> int:
-    """Up to which of the sorted references one request should reach that begins with number `at`."""
-    first = previous = references[at]
-    for end in range(at + 1, len(references)):
-        each = references[end]
+def _groups(references: Sequence[PageReference]) -> Iterator[tuple[int, int]]:
+    """Where to cut sorted references so that one request brings each part."""
+    start = 0
+    for row in range(1, len(references)):
+        first, previous, each = references[start], references[row - 1], references[row]
         if (
             (each.number, each.epoch) != (first.number, first.epoch)
             or each.offset - (previous.offset + previous.length) > _GAP
             or each.offset + each.length - first.offset > _MOST_AT_ONCE
         ):
-            return end
-        previous = each
-    return len(references)
+            yield start, row
+            start = row
+    if references:
+        yield start, len(references)
 
 
 @dataclass(slots=True, eq=False)

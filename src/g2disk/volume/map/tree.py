@@ -148,15 +148,33 @@ class Tree:
 
     async def _references(self, numbers: Sequence[int]) -> dict[int, PageReference]:
         """Where leaves are stored, of those that are."""
+        contents = await self._contents_for(numbers)
         found: dict[int, PageReference] = {}
         for number in numbers:
-            content = None
+            node = self.index.node(number)
+            content = node.content or (contents.get(node.reference) if node.reference is not None else None)
             while content is None:
                 content = await self.content(self.index.node(number))
             row = int(np.searchsorted(content.leaves, np.uint64(number)))
             if row < len(content.leaves) and int(content.leaves[row]) == number:
                 found[number] = content.references[row]
         return found
+
+    async def _contents_for(self, numbers: Sequence[int]) -> dict[PageReference, IndexPage]:
+        """What is not in memory of the nodes of those leaves, read together; it is in memory then, if there is room."""
+        nodes = {node.reference: node for node in map(self.index.node, numbers) if node.content is None}
+        missing = [reference for reference in nodes if reference is not None]
+        if len(missing) < 2:
+            return {}
+        try:
+            contents = await self._contents.get(missing)
+        except NotFound:
+            return {}  # a checkpoint moved some; looked for one by one, it will be found out which
+        for reference, node in nodes.items():
+            if reference is not None and node.reference == reference:
+                self.index.loaded(node, contents[reference])
+        self.shrink()
+        return contents
 
     async def _load_contents(self, references: list[PageReference]) -> dict[PageReference, IndexPage]:
         pages = await self._pages.load_many(References.of(references))
