@@ -56,7 +56,7 @@ async def _file(_: int) -> AsyncIterator[Server]:
 @asynccontextmanager
 async def _volume(_: int) -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory(prefix="g2-") as directory:
-        store = [f"objects:{directory}/store", "--journal", f"{directory}/journal", "--journal-size", "64MiB"]
+        store = [f"objects:{directory}/store", "--journal", f"{directory}/journal", "--journal-size", "8MiB"]
         async with own_server([*store, "--disk", "default=1MiB"], Path(directory), SystemClock()) as server:
             yield server
 

@@ -51,12 +51,14 @@ async def test_file_disks_keep_every_promise(tmp_path: Path) -> None:
     assert verdict.losses == 0  # a killed process loses nothing of what the kernel holds
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("durability", ["journal", "remote"])
 async def test_volumes_keep_every_promise(tmp_path: Path, durability: str) -> None:
     """A volume on a directory of objects, served by a process that is killed at any moment, keeps what it must."""
-    await _torture_volume(f"objects:{tmp_path}/store", tmp_path, durability, 6, ROUNDS)
+    await _torture_volume(f"objects:{tmp_path}/store", tmp_path, durability, 6, ROUNDS // 4)
 
 
+@pytest.mark.timeout(150)
 async def test_volumes_on_s3_keep_every_promise(tmp_path: Path, s3: NewBucket) -> None:
     """The same where the objects are in S3."""
     await _torture_volume(s3(), tmp_path, "journal", 7, ROUNDS // 4)
@@ -65,7 +67,7 @@ async def test_volumes_on_s3_keep_every_promise(tmp_path: Path, s3: NewBucket) -
 async def _torture_volume(store: str, path: Path, durability: str, seed: int, rounds: int) -> None:
     """A killed server takes nothing with it: the journal is in the kernel's hands, and read by the next one."""
     with tempfile.TemporaryDirectory(prefix="g2-") as directory:
-        options = ["--journal", f"{path}/journal", "--journal-size", "64MiB", "--durability", durability]
+        options = ["--journal", f"{path}/journal", "--journal-size", "8MiB", "--durability", durability]
         arguments = [store, "--disk", "default=1MiB", *options]
         async with own_server(arguments, Path(directory), SystemClock()) as server:
             verdict = await run(server, settings(seed, rounds, MIB))

@@ -12,7 +12,7 @@ from g2disk.volume.gc import Collector
 from g2disk.volume.volume import Volume
 from tests.simulation.loop import Stuck
 from tests.volume_simulation.keeper import Keeper
-from tests.volume_simulation.layout import ISLAND, Units, islands
+from tests.volume_simulation.layout import ISLAND, UNITS, Units, islands
 from tests.volume_simulation.server import Dead, Host, World
 from tests.volume_simulation.subject import Opening, Subject, Work
 
@@ -49,6 +49,7 @@ class Acts:
             self._collect: 16,
             self._checkpoint: 6,
             self._clone: 5,
+            self._resize: 5,
             self._close: 5,
         }
 
@@ -204,6 +205,11 @@ class Acts:
         if opening := self._subject.now:
             self._note("the volume is rolled back")
             await self._or_killed(opening, self.keeper.roll_back(self._rng.choice(self.hosts)))
+
+    async def _resize(self) -> None:
+        if opening := self._subject.now:
+            self._note("the end of the disk is cut off")
+            await self._or_killed(opening, self._subject.cut_off(UNITS - self._rng.randint(1, ISLAND)))
 
     async def _clone(self) -> None:
         opening = self._subject.now

@@ -16,6 +16,7 @@ from tests.simulation.mutation import Mutant, install
 _CHAIN, _RECOVERY = "g2disk.volume.chain", "g2disk.volume.recovery"
 _PACKING, _UPLOADING, _VOLUME = "g2disk.volume.packing", "g2disk.volume.uploading", "g2disk.volume.volume"
 _CHANGES, _COLLECTING, _REBASING = "g2disk.volume.changes", "g2disk.volume.collecting", "g2disk.volume.rebasing"
+_WATCHING, _CHECKPOINTING = "g2disk.volume.watching", "g2disk.volume.checkpointing"
 _COLLECTOR, _ORPHANS, _SNAPSHOTS = "g2disk.volume.gc.collector", "g2disk.volume.gc.orphans", "g2disk.volume.snapshots"
 _TABLE, _JOURNAL = "g2disk.volume.map.table", "g2disk.volume.journal.recovery"
 _COMMIT, _READING = "g2disk.volume.journal.commit", "g2disk.volume.reading"
@@ -93,14 +94,14 @@ MUTANTS = [
     Mutant(
         "a flush to the store does not wait for the store",
         _UPLOADING,
-        "        for shipment in tuple(self._shipments):\n            await outcome(shipment.stored)\n",
+        "        for shipment in tuple(self._shipments):\n            await self._workers.outcome(shipment.stored)\n",
         "",
     ),
     Mutant(
         "a flush to the store does not look for a newer writer",
-        _VOLUME,
-        "            await self.uploader.store_all()\n            await self._check()\n",
-        "            await self.uploader.store_all()\n",
+        _WATCHING,
+        "            await self._volume.uploader.store_all()\n            await self.check()\n",
+        "            await self._volume.uploader.store_all()\n",
     ),
     Mutant(
         "a flush does not sync the journal", _VOLUME, "            await self.journal.commit()\n", "            pass\n"
@@ -113,21 +114,21 @@ MUTANTS = [
     ),
     Mutant(
         "a checkpoint leaves out segments on their way",
-        _VOLUME,
-        "        applied = self.uploader.applied\n        return msgspec",
-        "        applied = self.uploader.next\n        return msgspec",
+        _CHECKPOINTING,
+        "            applied=uploader.applied,\n            runs=(),\n            next=uploader.applied,\n",
+        "            applied=uploader.next,\n            runs=(),\n            next=uploader.next,\n",
     ),
     Mutant(
         "map objects are written over",
-        _VOLUME,
-        "            self._next_map = writer.next\n",
+        _CHECKPOINTING,
+        "            self.next_map = writer.next\n",
         "            pass\n",
     ),
     Mutant(
         "a part of a block is written over what was written meanwhile",
         _CHANGES,
-        "            if not edge.touched:\n",
-        "            if edge is not None:\n",
+        "            if edge.touched:\n                continue\n",
+        "",
     ),
     Mutant(
         "blocks that only the journal knows are collected",

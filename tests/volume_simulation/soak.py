@@ -17,7 +17,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict
 
 from g2disk.clock import SystemClock
-from tests.volume_simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutation import Mutant
+from tests.volume_simulation.mutants import MUTANTS
 from tests.volume_simulation.run import Verdict, simulate_all
 
 _PART = 20

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from g2disk.disk import Disk
 from g2disk.disk.perform import perform
-from g2disk.errors import Busy, DiskError, Fenced
+from g2disk.errors import Busy, DiskError, Fenced, Invalid
 from g2disk.request import FLUSH, FUA, READ, TRIM, WRITE, Request
 from g2disk.request import ZERO as ZEROES
 from g2disk.volume.volume import Volume
 from tests.simulation import checker as reads
 from tests.volume_simulation.checker import ZERO, Change, Kept, Line
-from tests.volume_simulation.layout import Units, content, islands, values
+from tests.volume_simulation.layout import SIZE, UNITS, Units, content, islands, values
 from tests.volume_simulation.server import Dead, Host, Server, World
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ class Subject:
         self.openings.append(opening)
         try:
             await opening.server.open(self.volume)
-            seen = await opening.server.do(look)
+            seen = await opening.server.do(_open)
         except (Dead, Busy):
             opening.server.kill()
             return False
@@ -159,6 +160,24 @@ class Subject:
         """Zeroes.  A volume's trim leaves zeroes in whole blocks; what else it touches is not asked for."""
         made = dict.fromkeys(units, ZERO)
         await self._change(made, TRIM if trim else ZEROES, units, fua, None, opening)
+
+    async def cut_off(self, first: int) -> None:
+        """Shrink the disk, so that it loses the units from `first` on, and grow it again; nobody else has requests."""
+        opening = await self.alone()
+        if opening is None:
+            return
+        units = Units(first, UNITS - first)
+        begun = self.tick()
+        change = reads.Change(dict.fromkeys(units, ZERO), begun)
+        opening.history.changes.append(change)
+        logged = [self._log(opening, unit, ZERO, begun) for unit in units]
+        change.certain = await self._do(opening, lambda disk: _cut_off(disk, units.offset)) is not None
+        change.ended = self.tick()
+        for each in logged:
+            each.ended = min(each.ended, change.ended)
+            if change.certain and not each.lost:
+                each.certain = each.flushed = each.stored = True
+        self.go_on(opening)
 
     async def read(self, units: Units, opening: Opening | None = None) -> None:
         """A look at some units."""
@@ -228,11 +247,7 @@ class Subject:
         history, begun = opening.history, self.tick()
         change = reads.Change(made, begun)
         history.changes.append(change)
-        # What a server is asked after the next one has seen the volume must never be seen there.
-        logged = [
-            self.line.begin(unit, value, begun) if opening.current else Change(value, begun, lost=True)
-            for unit, value in made.items()
-        ]
+        logged = [self._log(opening, unit, value, begun) for unit, value in made.items()]
         opening.changes += logged
 
         request = Request(operation, FUA if fua else 0, units.offset, units.length, data=data)
@@ -243,6 +258,10 @@ class Subject:
             each.certain = each.certain or (done and not each.lost)
             if done and fua:
                 self._kept_by_itself(opening, each)
+
+    def _log(self, opening: Opening, unit: int, value: int, begun: int) -> Change:
+        """What a server is asked after the next one has seen the volume must never be seen there."""
+        return self.line.begin(unit, value, begun) if opening.current else Change(value, begun, lost=True)
 
     def _kept_by_itself(self, opening: Opening, change: Change) -> None:
         if opening.current:
@@ -282,11 +301,30 @@ class Subject:
 
 
 async def look(disk: Disk) -> dict[int, int]:
-    """The value of each unit."""
+    """The value of each unit; zero behind the disk's end."""
     seen: dict[int, int] = {}
     for island in islands():
-        seen.update(zip(island, values(await disk.read(island.offset, island.length)), strict=True))
+        there = min(island.length, disk.info().size - island.offset)
+        found = values(await disk.read(island.offset, there)) if there > 0 else []
+        seen.update(zip(island, [*found, *[ZERO] * (island.count - len(found))], strict=True))
     return seen
+
+
+async def _open(volume: Volume) -> dict[int, int]:
+    """Look, and let the disk have its size again if it was being shrunk."""
+    seen = await look(volume)
+    if volume.size < SIZE:
+        await volume.resize(SIZE)
+    return seen
+
+
+async def _cut_off(volume: Volume, size: int) -> bool:
+    with contextlib.suppress(Invalid):  # is to be said twice
+        await volume.resize(size)
+        raise AssertionError("the disk shrank at once")
+    await volume.resize(size)
+    await volume.resize(SIZE)
+    return True
 
 
 async def ask(disk: Disk, request: Request) -> Any:
