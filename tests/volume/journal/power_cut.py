@@ -18,6 +18,11 @@ class _Turn:
         yield
 
 
+async def turn() -> None:
+    """Let the event loop go round once."""
+    await _Turn()
+
+
 class SimulatedDisk:
     """Holds what is durable and what is only in memory; `files` gives the view of one process."""
 
@@ -30,6 +35,8 @@ class SimulatedDisk:
         self.crash_in = crash_in
         self.write_failures = write_failures
         self.sync_failures = sync_failures
+        self.refusals: list[bool] = []
+        """Whether the next writes are refused; behind these it is left to chance."""
         self.space = 1 << 60
         self.dead = False
 
@@ -46,7 +53,7 @@ class SimulatedDisk:
 
     def fail_sometimes(self) -> None:
         """Refuse some writes."""
-        if self.rng.random() < self.write_failures:
+        if self.refusals.pop(0) if self.refusals else self.rng.random() < self.write_failures:
             raise OutOfSpace("the disk is full")
 
     def memory(self, name: str) -> bytearray:
@@ -86,7 +93,7 @@ class SimulatedFiles:
                 raise OutOfSpace("the disk is full")
             disk.space -= create_size
             for size in (0, 512, create_size // 2, create_size):
-                await _Turn()
+                await turn()
                 disk.step()
                 disk.durable[name], disk.pending[name] = bytearray(size), []
         elif name not in disk.durable:
@@ -96,7 +103,7 @@ class SimulatedFiles:
         return file
 
     async def remove(self, name: str) -> None:
-        await _Turn()
+        await turn()
         self.disk.step()
         self.disk.space += len(self.disk.durable.pop(name, b""))
         self.disk.pending.pop(name, None)
@@ -139,7 +146,7 @@ class SimulatedFile:
             return
         covered = disk.writes
         for _ in range(disk.rng.randrange(3)):
-            await _Turn()
+            await turn()
         disk.step()
         if self._failed or disk.rng.random() < disk.sync_failures:
             self._failed = True

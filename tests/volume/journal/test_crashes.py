@@ -5,7 +5,7 @@ import random
 from contextlib import suppress
 
 import pytest
-from tests.volume.journal.power_cut import PowerCut, SimulatedDisk
+from tests.volume.journal.power_cut import PowerCut, SimulatedDisk, turn
 
 from g2disk.errors import DiskError, OutOfSpace
 from g2disk.volume.journal.journal import WRITE, ZERO, Change, Entry, Journal
@@ -136,7 +136,13 @@ class Life:
         cancelled = asyncio.create_task(journal.commit())
         if self.rng.random() < 0.5:
             cancelled.cancel()
-        results = await asyncio.gather(*tasks, cancelled, return_exceptions=True)
+        try:
+            if self.rng.random() < 0.5:
+                await turn()
+                await self.append(journal)  # while the sync runs, perhaps
+                tasks.append(asyncio.create_task(one()))
+        finally:
+            results = await asyncio.gather(*tasks, cancelled, return_exceptions=True)
         for result in results[:-1]:
             if result is not None:
                 raise result

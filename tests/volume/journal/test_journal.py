@@ -358,6 +358,35 @@ async def test_a_second_process_is_told_that_it_is_busy(tmp_path: Path) -> None:
     await (await _open(tmp_path)).close()
 
 
+async def test_what_was_refused_stays_refused() -> None:
+    """What of a refused batch was written does not come back, though the file that says so is lost in its turn."""
+    disk = SimulatedDisk(1, 1 << 60)
+    disk.space = (256 << 10) + BLOCK
+    journal = await Journal.open(disk.files(), VOLUME, BLOCK, LIMIT, None, random.Random(1))
+    await journal.begin(1, 1)
+    journal.append([(WRITE, 1, 1, _data(1))])
+    with pytest.raises(OutOfSpace):
+        journal.append([(WRITE, 2, 80, _data(2, 80))])  # more than the file has room for, and there is no other
+    disk.space = 1 << 60
+    await journal.wait_for_room(BLOCK + 64)
+    await _settled(lambda: disk.writes)
+    disk.refusals = [False, True]  # the next file's header is written, its first record is not
+    with pytest.raises(OutOfSpace):
+        journal.append([(WRITE, 3, 1, _data(3))])
+    await journal.close()
+
+    for epoch in (2, 3):
+        journal = await Journal.open(disk.files(), VOLUME, BLOCK, LIMIT, None, random.Random(epoch))
+        assert [entry.block for entry in journal.recovered] == [1, 102, 103][: epoch - 1]
+        await journal.begin(epoch, journal.last_sequence + 1)
+        journal.append([(WRITE, 100 + epoch, 1, _data(100 + epoch))])
+        await journal.commit()
+        await journal.close()
+    journal = await Journal.open(disk.files(), VOLUME, BLOCK, LIMIT, None, random.Random(9))
+    assert [_content(journal, entry) for entry in journal.recovered] == [_data(1), _data(102), _data(103)]
+    await journal.close()
+
+
 async def test_a_full_disk_is_out_of_space_until_there_is_room() -> None:
     """Without room for its first file a journal does not begin; without room for more it waits for what is released."""
     disk = SimulatedDisk(1, 1 << 60)

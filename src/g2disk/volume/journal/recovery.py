@@ -56,9 +56,7 @@ async def find(files: Files, volume: str, block_size: int, key: bytes | None) ->
         if found.mark.header is not None:
             headers.append(found.mark.header)
         _check_owner(headers, volume, block_size, key)
-        _join(found)
-        for part in found.parts:
-            await part.file.sync()
+        await _join(found)
     except BaseException:
         found.close()
         raise
@@ -99,7 +97,7 @@ def _check_owner(headers: list[FileHeader], volume: str, block_size: int, key: b
             raise Corrupt("the directory has files of two journals; move those that do not belong there away")
 
 
-def _join(found: Found) -> None:
+async def _join(found: Found) -> None:
     """Read the parts, one behind the other.  A file counts if what is before it is there up to where the file says that
     it ended.  If not, a power cut took what was never synced, so the rest of that epoch does not count either.  What an
     earlier epoch had was made durable before the next one began: if that is missing, it is damage.
@@ -107,6 +105,7 @@ def _join(found: Found) -> None:
     found.end, epoch = found.mark.beginning.position, found.mark.beginning.epoch
     broken = False
     for number, part in enumerate(found.parts):
+        await part.file.sync()  # before it is read; and others have their turn between two files
         header = part.header
         begins = header.epoch > epoch
         if header.epoch < epoch:
