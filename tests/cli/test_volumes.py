@@ -20,6 +20,8 @@ from tests.docs.test_docs import free_port
 from tests.support.object_servers import NewBucket, make_bucket, moto
 from tests.support.processes import ROOT, Server, target_server, wait_until
 
+pytestmark = pytest.mark.timeout(240)  # each starts several servers
+
 MIB = 1 << 20
 
 
@@ -168,7 +170,9 @@ def test_the_passphrase_of_a_disk_can_change(tmp_path: Path, data: Path) -> None
         g2disk.ok("create", "a", "5MiB", "--encrypt")
         g2disk.ok("import", data, "a", "--force")
         g2disk.ok("create", "plain", "1MiB")
-    rekey = ["rekey", store, "--new-passphrase-file", str(second), "--passphrase-file"]
+        journal = ["--journal", f"{tmp_path}/journal"]
+        rekey = ["rekey", store, *journal, "--new-passphrase-file", str(second), "--passphrase-file"]
+        assert 6 == alone(*rekey, first).code  # the server has it open
     assert 7 == alone(*rekey, wrong).code
     assert 3 == alone("rekey", store, "plain", *rekey[2:], first).code
     assert {"changed": ["a"]} == alone.json(*rekey, first)

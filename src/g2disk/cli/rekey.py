@@ -12,10 +12,12 @@ from g2disk.cli.options import Json
 from g2disk.cli.output import note, print_json, print_line
 from g2disk.cli.running import run
 from g2disk.cli.secrets import KeyEnvironment, KeyFile, PassphraseFile, secret_of
+from g2disk.cli.volume_options import Journal
 from g2disk.clock import SystemClock
 from g2disk.errors import Invalid
 from g2disk.objects.opening import open_object_store
 from g2disk.stores.rekeying import Rekeying
+from g2disk.stores.volumes import default_journal
 from g2disk.threads import Crew
 from g2disk.volume.format.keys import Secret
 
@@ -25,6 +27,7 @@ def rekey(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="The disks; left out: all that are encrypted.")
     ] = None,
+    journal: Journal = None,
     key_file: KeyFile = None,
     key_env: KeyEnvironment = "",
     passphrase_file: PassphraseFile = None,
@@ -38,7 +41,9 @@ def rekey(
     """Change the key or the passphrase of encrypted disks, whatever their size.
 
     What is stored is not encrypted again: each disk has a key of its own, and that is kept under yours. Who knew the
-    old one, and has a manifest of that time, can read the disk still. Stop the server before: it would be fenced.
+    old one, and has a manifest of that time, can read the disk still.
+
+    Stop the server before: it would be fenced. One that runs on this machine is noticed, given its --journal.
     """
     present = secret_of(key_file, key_env, passphrase_file, "Present passphrase")
     new = secret_of(new_key_file, new_key_env, new_passphrase_file, "New passphrase", twice=True)
@@ -46,18 +51,18 @@ def rekey(
         raise Invalid("give the present key with --key-file, --key-env or --passphrase-file")
     if new is None:
         raise Invalid("give the new key with --new-key-file, --new-key-env or --new-passphrase-file")
-    changed = run(_rekey(store, names or [], present, new))
+    changed = run(_rekey(store, journal, names or [], present, new))
     if json:
         print_json({"changed": changed})
     elif changed:
         print_line(f"changed the key of {', '.join(changed)}")
 
 
-async def _rekey(url: str, names: list[str], present: Secret, new: Secret) -> list[str]:
+async def _rekey(url: str, journal: Path | None, names: list[str], present: Secret, new: Secret) -> list[str]:
     objects = await open_object_store(url)
     crew = Crew(1, "g2disk-key")
     try:
-        work = Rekeying(objects, crew, SystemClock(), random.SystemRandom())
+        work = Rekeying(objects, journal or default_journal(url), crew, SystemClock(), random.SystemRandom())
         wanted = names or await work.encrypted()
         if not wanted:
             note(f"there is no encrypted disk in {url}")
