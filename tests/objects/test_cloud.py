@@ -167,6 +167,18 @@ async def test_a_large_object_is_one_request(fake: FakeObjects) -> None:
         assert bytes(await store.get("key")) == b"".join(data)
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_a_listing_begins_in_the_store(fake: FakeObjects, scheme: str) -> None:
+    """What lies before `after` is left out by the store: it costs no requests and no time."""
+    async with opened(url_of(scheme, fake)) as store:
+        for number in range(120):
+            await store.put(f"folder/{number:03}", [b"x"])
+        fake.log.clear()
+        assert len(await store.list("folder/", "folder/089")) == 30
+        assert len(fake.log) == 1
+        assert fake.log[0].query["prefix"] == "prefix/folder/"
+
+
 async def test_credentials_that_are_renewed_are_taken_up(
     fake: FakeObjects, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
