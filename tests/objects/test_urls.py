@@ -50,7 +50,7 @@ async def test_what_names_no_store_is_refused(url: str, aws_environment: None) -
 
 
 async def test_azure_without_an_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What obstore's own checks refuse is `Invalid`, too."""
+    """The message says where it is to be given."""
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
-    with pytest.raises(Invalid, match="Account must be specified"):
+    with pytest.raises(Invalid, match="set AZURE_STORAGE_ACCOUNT_NAME, or write .account=NAME"):
         await open_object_store("az://container")

@@ -92,6 +92,8 @@ def translate(error: Exception, doing: str, endpoint: str) -> DiskError:
         return Invalid(f"{doing}: the bucket is in another region: give it with ?region=")
     if target and _is_foreign(target[1], endpoint):
         return Denied(f"{doing}: no credentials could be had from {target[1]} ({_cause(text)}): set them")
+    if "Account must be specified" in text:
+        return Invalid(f"{doing}: set AZURE_STORAGE_ACCOUNT_NAME, or write ?account=NAME")
     return _kind(error, text)(f"{doing}: {_cause(text)}")
 
 
@@ -137,7 +139,7 @@ def _cause(text: str) -> str:
 
 def _first_line(text: str) -> str:
     """Without what may hold an address with a signature."""
-    line = text.partition("\n")[0]
+    line = re.sub(r"^Generic \w+ error: ", "", text.partition("\n")[0])
     return re.sub(r"https?://\S+", "…", line)
 
 
