@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from random import Random
 
 import pytest
 
+from g2disk.clock import SystemClock
 from g2disk.disk import Buffer
 from g2disk.errors import Fenced
 from g2disk.objects.layers.wrapper import Wrapper
@@ -14,6 +16,7 @@ from g2disk.objects.store import ObjectStore
 from g2disk.volume import snapshots
 from g2disk.volume.format.names import SegmentName
 from g2disk.volume.gc import Collector
+from g2disk.volume.gc.collector import PAUSE
 from g2disk.volume.volume import Volume
 from tests.volume.lifecycle.site import BLOCK, Patterned, Site, wrong_blocks
 
@@ -239,3 +242,83 @@ async def test_write_amplification_is_bounded(site: Site, collecting: bool, most
         assert put < most * 10 * blocks * BLOCK
         assert not collecting or disk.table.live_blocks >= 0.75 * disk.table.stored_blocks
     assert [] == (await site.check(volume)).findings
+
+
+class Fast(SystemClock):
+    """A hundred times as fast for those who wait; counts pauses of the collector's length."""
+
+    def __init__(self) -> None:
+        self.pauses = 0
+        self.paused = asyncio.Condition()
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / 100)
+        if seconds == PAUSE:
+            async with self.paused:
+                self.pauses += 1
+                self.paused.notify_all()
+
+    async def after(self, pauses: int) -> None:
+        """Return after so many more pauses."""
+        until = self.pauses + pauses
+        async with self.paused:
+            await self.paused.wait_for(lambda: self.pauses >= until)
+
+
+async def test_garbage_is_collected_by_itself(site: Site) -> None:
+    """An open volume that is overwritten comes to rest with little garbage, and nobody asks it to."""
+    clock = site.clock = Fast()
+    volume = await site.create(256)
+    async with site.open(volume, gc_ratio=0.5) as disk:
+        pattern = Patterned(disk)
+        for _ in range(4):
+            for block in range(256):
+                await pattern.write(block)
+        await disk.drain()
+        await clock.after(6)
+
+        assert disk.table.live_blocks >= 0.7 * disk.table.stored_blocks
+        assert [] == await wrong_blocks(disk, pattern.model)
+    assert (await site.check(volume)).clean
+
+
+class Held(Wrapper):
+    """Puts wait while `free` is not set."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        super().__init__(inner)
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def put(self, key: str, data: Sequence[Buffer]) -> None:
+        await self.free.wait()
+        await self.inner.put(key, data)
+
+
+async def test_uploads_go_before_garbage_collection(site: Site) -> None:
+    """While the journal is more than half full, nothing is read or moved; afterwards it goes on."""
+    clock = site.clock = Fast()
+    held = site.objects = Held(site.objects)
+    volume = await site.create(2048)
+    async with site.open(volume) as disk:
+        pattern = Patterned(disk)
+        for step in (1, 2):
+            for block in range(0, 256, step):
+                await pattern.write(block)
+        await disk.drain()
+        held.free.clear()
+        for block in range(1024, 2048, 8):
+            await pattern.write(block, 8)
+            if 2 * disk.journal.used > disk.journal.limit:
+                break
+        assert 2 * disk.journal.used > disk.journal.limit
+        gets = disk.parts.metered.usage().gets
+
+        work = asyncio.ensure_future(Collector(disk).collect(0.9, worth=False))
+        await asyncio.wait_for(clock.after(5), 30)
+
+        assert gets == disk.parts.metered.usage().gets
+        assert not work.done()
+        held.free.set()
+        assert (await work).moved_blocks > 0
+        assert [] == await wrong_blocks(disk, pattern.model)
