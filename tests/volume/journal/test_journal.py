@@ -367,6 +367,8 @@ async def test_what_was_refused_stays_refused() -> None:
     journal.append([(WRITE, 1, 1, _data(1))])
     with pytest.raises(OutOfSpace):
         journal.append([(WRITE, 2, 80, _data(2, 80))])  # more than the file has room for, and there is no other
+    with pytest.raises(OutOfSpace):
+        journal.append([(ZERO, 9, 1, None)])  # not behind the part of the batch that was written
     disk.space = 1 << 60
     await journal.wait_for_room(BLOCK + 64)
     await _settled(lambda: disk.writes)
@@ -385,6 +387,49 @@ async def test_what_was_refused_stays_refused() -> None:
     journal = await Journal.open(disk.files(), VOLUME, BLOCK, LIMIT, None, random.Random(9))
     assert [_content(journal, entry) for entry in journal.recovered] == [_data(1), _data(102), _data(103)]
     await journal.close()
+
+
+async def test_a_refused_place_is_never_written_again() -> None:
+    """After a refused append, be it as a whole or in its second record, the next one goes to another file: the same
+    place would get two records, and with a key one key stream would serve twice.
+    """
+    disk = SimulatedDisk(1, 1 << 60)
+    journal = await Journal.open(disk.files(), VOLUME, BLOCK, LIMIT, b"k" * 32, random.Random(1))
+    await journal.begin(1, 1)
+    await _settled(lambda: disk.writes)
+    disk.refusals = [True]
+    with pytest.raises(OutOfSpace):
+        journal.append([(WRITE, 1, 1, _data(1))])
+    [first] = journal.append([(WRITE, 2, 1, _data(2))])
+    await _settled(lambda: disk.writes)
+    disk.refusals = [False, False, True]  # a record, the next file's header, and the record there
+    with pytest.raises(OutOfSpace):
+        journal.append([(WRITE, 3, 80, _data(3, 80))])
+    [second] = journal.append([(ZERO, 4, 1, None)])
+    await journal.commit()
+    await journal.close()
+
+    assert first.position > 256 << 10
+    assert second.position > first.position + (256 << 10)
+    again = await Journal.open(disk.files(), VOLUME, BLOCK, LIMIT, b"k" * 32, random.Random(1))
+    assert [(entry.sequence, entry.block) for entry in again.recovered] == [(1, 2), (2, 4)]
+    await again.close()
+
+
+async def test_a_refused_header_ends_the_file_before_it() -> None:
+    """What would still fit into the old file goes behind the next header, since the refused one may be on the disk."""
+    disk = SimulatedDisk(1, 1 << 60)
+    journal = await Journal.open(disk.files(), VOLUME, BLOCK, LIMIT, None, random.Random(1))
+    await journal.begin(1, 1)
+    journal.append([(WRITE, 1, 62, _data(1, 62))])
+    await _settled(lambda: disk.writes)
+    disk.refusals = [True]
+    with pytest.raises(OutOfSpace):
+        journal.append([(WRITE, 2, 1, _data(2))])
+    [entry] = journal.append([(ZERO, 3, 1, None)])
+    await journal.close()
+
+    assert entry.position > 2 * (256 << 10)
 
 
 async def test_a_full_disk_is_out_of_space_until_there_is_room() -> None:

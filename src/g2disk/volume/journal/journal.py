@@ -276,6 +276,7 @@ class Journal:
         try:
             part.write_header()
         except DiskError:
+            self._full = True  # the header may be there, and says that the file before it ends here
             self._supply.give_back(name, file)
             raise
         self._dirty.append(file)
