@@ -292,19 +292,29 @@ class VolumeStore(Store):
 
     async def _delete(self, name: str) -> None:
         entry = await self._catalogue.find(name)
-        chain = self._chain(entry.volume)
-        manifest = await chain.load()
-        if await snapshots.living_clones(manifest, self._objects, self._resources):
-            raise Busy(f"disks that were cloned from {name!r} need it; delete them first")
-        # Whoever else has it open finds a newer epoch, and stops.
-        await chain.commit(msgspec.structs.replace(manifest, epoch=manifest.epoch + 1))
+        volume = self._volumes.get(name)
+        if volume is not None:
+            # A clone that is under way holds the same lock: it sees that the disk is going, or is seen here.
+            async with volume.changing:
+                await self._refuse_needed(name, volume.manifest)
+                await volume.commit(_of_next_epoch(volume.manifest))
+                volume.health.fail(NotFound(f"the disk {name!r} of {self.url} was deleted"))
+        else:
+            chain = self._chain(entry.volume)
+            manifest = await chain.load()
+            await self._refuse_needed(name, manifest)
+            await chain.commit(_of_next_epoch(manifest))
+        # Whoever else has it open finds a newer epoch now, and stops.
         await self._catalogue.remove(name)
         for full_name in [view for view in self._views if view.partition("@")[0] == name]:
             await self._views.pop(full_name).close()
-        volume = self._volumes.pop(name, None)
         if volume is not None:
-            await volume.vanish(NotFound(f"the disk {name!r} of {self.url} was deleted"))
+            await self._volumes.pop(name).close()
         await self._catalogue.delete_objects(entry.volume)
+
+    async def _refuse_needed(self, name: str, manifest: Manifest) -> None:
+        if await snapshots.living_clones(manifest, self._objects, self._resources):
+            raise Busy(f"disks that were cloned from {name!r} need it; delete them first")
 
     async def _refuse_existing(self, name: str) -> None:
         try:
@@ -344,6 +354,10 @@ class VolumeStore(Store):
         """Do one thing at a time with what `name` stands for, and to its end."""
         async with self._turns.setdefault(name, asyncio.Lock()):
             return await to_the_end(work(*arguments))
+
+
+def _of_next_epoch(manifest: Manifest) -> Manifest:
+    return msgspec.structs.replace(manifest, epoch=manifest.epoch + 1)
 
 
 def _snapshot_entry(record: SnapshotRecord) -> SnapshotEntry:

@@ -231,11 +231,6 @@ class Volume(Disk):
         finally:
             await to_the_end(self._stop())
 
-    async def vanish(self, reason: DiskError) -> None:
-        """Stop without keeping anything; every later request raises the like of `reason`."""
-        self.health.fail(reason)
-        await to_the_end(self._stop())
-
     def state(self) -> VolumeState:
         """What the volume says of itself now."""
         return state_of(self)
