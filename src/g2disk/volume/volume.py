@@ -14,7 +14,6 @@ from g2disk.request import READ, Request
 from g2disk.units import format_size
 from g2disk.volume.admission import Admission
 from g2disk.volume.background import Background
-from g2disk.volume.chain import ManifestChain
 from g2disk.volume.changes import CHANGES, Changes
 from g2disk.volume.checkpointing import Checkpointing
 from g2disk.volume.collecting import put_collected
@@ -28,12 +27,13 @@ from g2disk.volume.map.block_map import BlockMap
 from g2disk.volume.map.overlay import Overlay
 from g2disk.volume.map.table import SegmentTable
 from g2disk.volume.mapping import find_extents
+from g2disk.volume.opening import Prepared, prepare
 from g2disk.volume.packing import Extents
-from g2disk.volume.parts import Parts, assemble, store_layers
+from g2disk.volume.parts import Parts
 from g2disk.volume.readahead import Readahead
 from g2disk.volume.reading import Layers, Reader, source_finder
 from g2disk.volume.rebasing import roll_back
-from g2disk.volume.recovery import Claimed, apply_runs, claim, extended
+from g2disk.volume.recovery import Claimed, extended
 from g2disk.volume.resizing import resize_volume
 from g2disk.volume.resources import Resources
 from g2disk.volume.settings import REMOTE, Settings
@@ -47,22 +47,13 @@ _log = logging.getLogger(__name__)
 class Volume(Disk):
     """A volume that is open for writing; the only one, or it is fenced."""
 
-    def __init__(
-        self,
-        resources: Resources,
-        settings: Settings,
-        parts: Parts,
-        chain: ManifestChain,
-        journal: Journal,
-        own: BlockMap,
-        claimed: Claimed,
-    ) -> None:
-        manifest = claimed.manifest
+    def __init__(self, resources: Resources, settings: Settings, prepared: Prepared) -> None:
+        parts, journal, manifest = prepared.parts, prepared.journal, prepared.claimed.manifest
         self.resources = resources
         self.settings = settings
         self.durability = settings.durability or manifest.durability
         self.parts = parts
-        self.chain = chain
+        self.chain = prepared.chain
         self.journal = journal
         self.manifest = manifest
         """The newest one, as it was committed; replaced only by who holds `changing`."""
@@ -75,7 +66,7 @@ class Volume(Disk):
         self._watching = Watching(self)
         self.checkpointing = Checkpointing(self)
         self.scrubber = Scrubber(self)
-        self.layers = Layers(Overlay(manifest.block_size), journal, own, manifest.block_size)
+        self.layers = Layers(Overlay(manifest.block_size), journal, prepared.map, manifest.block_size)
         self.reader = Reader(
             self.layers,
             parts.stored,
@@ -106,30 +97,9 @@ class Volume(Disk):
         `key` is the data key, unwrapped, of an encrypted volume.  Raises `NotFound`, `Denied` (a wrong key), `Busy`
         (the journal is in use), `Fenced` (the journal holds flushed data that a later writer did not know), `Corrupt`.
         """
-        files = resources.files
-        assert files is not None
-        layers = store_layers(resources)
-        chain = ManifestChain(layers[1], volume, resources.clock, resources.random)
-        try:
-            manifest = await chain.load()
-            parts = assemble(layers, resources, settings, manifest, key)
-        except BaseException:
-            files.close()
-            raise
-        limit, random = settings.journal_bytes, resources.random
-        journal_key = key if manifest.encryption is not None else None
-        journal = await Journal.open(files, volume, manifest.block_size, limit, journal_key, random)
-        try:
-            claimed = await claim(chain, journal, parts.stored, parts.sealer, parts.workers)
-            head = claimed.manifest.head
-            own = await BlockMap.open(parts.pages, head, settings.map_memory)
-            await apply_runs(own, claimed.manifest, head, parts.stored, parts.sealer, parts.workers)
-        except BaseException:
-            await parts.workers.stop()
-            await journal.close()
-            raise
-        opened = cls(resources, settings, parts, chain, journal, own, claimed)
-        opened._begin(claimed)
+        prepared = await prepare(volume, resources, settings, key)
+        opened = cls(resources, settings, prepared)
+        opened._begin(prepared.claimed)
         return opened
 
     @property
