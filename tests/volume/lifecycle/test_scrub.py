@@ -43,13 +43,13 @@ async def test_damage_is_found_and_said_once(site: Site, caplog: pytest.LogCaptu
 
 
 class Hurried(SystemClock):
-    """Waits of more than a minute take no time; after six of them somebody cancels."""
+    """Waits of exactly 100 seconds take no time; after six of them somebody cancels."""
 
     def __init__(self) -> None:
         self.long: list[float] = []
 
     async def sleep(self, seconds: float) -> None:
-        if seconds < 60:
+        if seconds != 100.0:  # whoever else waits
             await super().sleep(seconds)
             return
         self.long.append(seconds)

@@ -118,10 +118,11 @@ class Collector:
         return (ancestry[-1].first, ancestry[-1].first_map) if ancestry else (1, 1)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait for a while, and then until uploads do not need the bandwidth more."""
+        """Wait for a while, and then until uploads do not need the bandwidth more.  Raises `Fenced`."""
         volume = self._volume
         while True:
             await self._clock.sleep(seconds)
+            volume.health.check()
             full = 2 * volume.journal.used > volume.journal.limit
             if not full or volume.parts.objects.trouble() is not None:  # which may be that space is short
                 return
