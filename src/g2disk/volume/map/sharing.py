@@ -55,15 +55,17 @@ class SharedLoads(Generic[K, V]):
         finally:
             for load in loads:
                 load.waiting -= 1
-                if load.task.done():
-                    load.task.cancelled() or load.task.exception()  # seen, also where another load's is raised
-                elif not load.waiting:
-                    await self._cancel(load)
+            await self._cancel([load for load in loads if not load.waiting and not load.task.done()])
+            for load in loads:
+                if load.task.done() and not load.task.cancelled():
+                    load.task.exception()  # seen, also where another load's is raised
 
-    async def _cancel(self, load: _Load[K, V]) -> None:
-        self._forget(load.keys)  # who comes now begins anew
-        load.task.cancel()
-        await to_the_end(asyncio.wait([load.task]))
+    async def _cancel(self, loads: Sequence[_Load[K, V]]) -> None:
+        for load in loads:
+            self._forget(load.keys)  # who comes now begins anew
+            load.task.cancel()
+        if loads:
+            await to_the_end(asyncio.wait([load.task for load in loads]))
 
     def outdate(self, keys: Iterable[K]) -> None:
         """Say that the values of `keys` changed: what is on its way is not kept, and nobody who comes now waits for it.
