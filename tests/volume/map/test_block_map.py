@@ -110,3 +110,28 @@ async def test_a_map_is_a_dictionary_that_survives_reopening(seed: int, span: in
     for block, count, location in walked:
         assert all(model.at[block + each] == location + each for each in range(count))
     await asyncio.gather(*(mapping.find(random.randrange(span), 1) for _ in range(10)))
+
+
+async def test_ranges_that_overlap_are_zeroed_once() -> None:
+    """The counts stay exact, whatever the packer leaves in."""
+    mapping, model = BlockMap(Store().source), Model()
+    for index in (segment(1, [(0, 3000)]), segment(2, [], [(5, 50), (10, 20), (40, 2000), (1000, 700)])):
+        await mapping.apply(index)
+        model.apply(index)
+    assert live(mapping) == model.live()
+    assert await mapping.find(0, 3000) == model.find(0, 3000)
+
+
+async def test_a_disk_that_shrinks_forgets_what_was_behind_its_end() -> None:
+    """And when it grows again there are zeroes."""
+    store, model = Store(), Model()
+    mapping = BlockMap(store.source)
+    index = segment(1, [(1000, 5000), (GIANT - 7, 7)])
+    await mapping.apply(index)
+    await store.checkpoint(mapping, 2)
+    await mapping.trim_to(3001, at=2)
+    model.apply(segment(1, [(1000, 2001)]))
+    assert await mapping.find(0, GIANT) == model.find(0, GIANT)
+    assert live(mapping) == model.live()
+    reopened = await BlockMap.open(store.source, await store.checkpoint(mapping, 3))
+    assert await reopened.find(0, GIANT) == model.find(0, GIANT)
