@@ -199,7 +199,7 @@ def runs_of(head: Head) -> list[int]:
 STEPS = ("write",) * 8 + ("checkpoint", "snapshot", "forget", "rollback", "move", "move", "delete", "orphans", "crash")
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", range(150))
 def test_nothing_that_a_head_reaches_is_deleted_and_in_the_end_all_else_is(seed: int) -> None:
     """After each step every head has all its segments; without snapshots, only what the disk uses is left."""
     random = Random(seed)

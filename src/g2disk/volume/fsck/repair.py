@@ -136,6 +136,5 @@ def _done(report: Report, kinds: set[Kind], what: str) -> None:
 
 def _take(report: Report, other: Report) -> None:
     report.version, report.findings, report.lost = other.version, other.findings, other.lost
+    report.segments, report.blocks, report.stored_bytes = other.segments, other.blocks, other.stored_bytes
     report.moving = other.moving
-    report.segments, report.map_objects = other.segments, other.map_objects
-    report.blocks, report.stored_bytes = other.blocks, other.stored_bytes

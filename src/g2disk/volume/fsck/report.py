@@ -75,7 +75,6 @@ class Report:
     lost: list[LostRange] = field(default_factory=list)
     segments: int = 0
     """Segments that were checked."""
-    map_objects: int = 0
     blocks: int = 0
     """Blocks whose checksums were checked."""
     stored_bytes: int = 0
