@@ -88,9 +88,12 @@ class Reader:
             elif kind == ZERO:
                 pieces.append(self._zeroes(length))
             else:
-                runs = layers.map.find_now(block, length)
-                if runs is None or not self._read_runs_now(runs, pieces):
-                    return None
+                try:
+                    runs = layers.map.find_now(block, length)
+                    if runs is None or not self._read_runs_now(runs, pieces):
+                        return None
+                except NotFound:
+                    return None  # `read` finds out what became of it
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def read(self, first: int, count: int) -> Buffer:

@@ -297,7 +297,7 @@ class Volume(Disk):
         if self.parts.objects.trouble() is None:
             try:
                 async with asyncio.timeout(self.settings.close_seconds):
-                    await self.health.race(self.uploader.store_all())
+                    await self.drain()
             except TimeoutError:
                 pass
         left = self.uploader.unstored_bytes
