@@ -561,3 +561,39 @@ async def test_a_smaller_limit_gives_space_back(tmp_path: Path) -> None:
     await journal.wait_for_room(journal.largest_append)
     await _until(lambda: _size(tmp_path) <= (512 << 10) + BLOCK)
     await journal.close()
+
+
+async def test_what_memory_has_is_not_taken_for_the_disk(tmp_path: Path) -> None:
+    """A file that is opened again is read from the disk: after a failed sync memory has what the disk never gets."""
+    if not _forgets(tmp_path / "probe"):
+        pytest.skip("this file system has no other place than memory")
+    files = DirectoryFiles(tmp_path, Inline())
+    file = await files.open("journal-0000", 1 << 20)
+    file.write(0, [b"x" * (1 << 20)])
+    file.close()
+    assert _cached(tmp_path / "journal-0000", 1 << 19)
+    again = await files.open("journal-0000")
+
+    assert not _cached(tmp_path / "journal-0000", 1 << 19)
+    assert again.read(0, 1 << 20) == b"x" * (1 << 20)
+    again.close()
+    files.close()
+
+
+def _forgets(path: Path) -> bool:
+    path.write_bytes(bytes(BLOCK))
+    file = os.open(path, os.O_RDWR)
+    os.fsync(file)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(file)
+    return not _cached(path, 0)
+
+
+def _cached(path: Path, position: int) -> bool:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.preadv(file, [bytearray(BLOCK)], position, os.RWF_NOWAIT) == BLOCK
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
