@@ -122,7 +122,10 @@ class DriveFiles(Files):
                 raise OutOfSpace("the simulated disk is full")
             drive.removed.pop(path, None)
             drive.contents[path] = Content(create_size)
-        return DriveFile(drive, drive.contents[path])
+        content = drive.contents[path]
+        content.clean(content.writes, done=True)
+        content.cached = bytearray(content.durable)  # after a failed sync, pages that are called clean are not
+        return DriveFile(drive, content)
 
     async def remove(self, name: str) -> None:
         await self._wait()

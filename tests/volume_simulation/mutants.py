@@ -172,12 +172,6 @@ MUTANTS = [
         "    await apply_runs(own, volume.manifest, head, parts.stored, parts.sealer, parts.workers)\n",
         "",
     ),
-    Mutant(
-        "a rollback forgets what later snapshots need",
-        _REBASING,
-        "            table.rebase(own.table, number, checkpoint)\n",
-        "            table = own.table\n",
-    ),
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from g2disk.disk import Disk
 from g2disk.disk.perform import perform
-from g2disk.errors import Busy, Corrupt, DiskError, Fenced, Invalid
+from g2disk.errors import Busy, DiskError, Fenced, Invalid
 from g2disk.request import FLUSH, FUA, READ, TRIM, WRITE, Request
 from g2disk.request import ZERO as ZEROES
 from g2disk.volume.volume import Volume
@@ -88,6 +88,8 @@ class Subject:
         was refused; it may be tried again.
         """
         standing = self.standing(host)
+        if host.drive.failed:  # so that the kernel may have dropped what was not flushed
+            standing.worse(Kept.FLUSHED)
         for other in self._standings:
             if other is not host:
                 self._standings[other] = Standing(Kept.STORED, foreign=True)
@@ -108,8 +110,7 @@ class Subject:
             return False
         except DiskError as error:
             opening.server.kill()
-            if not (isinstance(error, Corrupt) and host.drive.failed):
-                self.wrong.append(f"{opening.server.name} could not open: {type(error).__name__}: {error}")
+            self.wrong.append(f"{opening.server.name} could not open: {type(error).__name__}: {error}")
             self.standing(host).worse(Kept.STORED)
             host.drive.wipe(self.volume)  # so that the run goes on
             return False
@@ -117,12 +118,8 @@ class Subject:
         return True
 
     def power_cut(self, host: Host) -> None:
-        """That machine's power was cut.
-
-        Once a sync has failed there, nobody knows what is on its disk: the kernel takes for clean what it could not
-        write (fsync(2)), and a later sync says nothing of it.
-        """
-        self.standing(host).worse(Kept.STORED if host.drive.failed else Kept.FLUSHED)
+        """That machine's power was cut."""
+        self.standing(host).worse(Kept.FLUSHED)
 
     def down(self) -> None:
         """The server that requests went to may be dead."""

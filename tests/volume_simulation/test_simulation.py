@@ -9,8 +9,8 @@ import pytest
 
 from tests.volume_simulation.run import Verdict, simulate, simulate_all
 
-SEEDS = 200
-PART = 50
+SEEDS = 160
+PART = 40
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,7 @@ class Checkpointing:
         head = await self.write_map()
         volume = self._volume
         await volume.commit(msgspec.structs.replace(volume.manifest, head=head, next_map=self.next_map))
+        volume.table.removed = False
         self._segments = 0
 
     async def write_map(self) -> Head:

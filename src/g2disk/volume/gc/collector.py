@@ -70,8 +70,6 @@ class Collector:
         self._clock = volume.resources.clock
         self.damaged: dict[int, str] = {}
         """Segments that could not be read, by number, and why; fsck says what it means."""
-        self._sure = True
-        """False while the table in memory lists less than the committed one."""
 
     async def run(self) -> None:
         """Collect garbage for ever, when there is some, and pause while uploads need the bandwidth.
@@ -103,11 +101,12 @@ class Collector:
         What a table lists is asked after the listing: what was listed then was put before.
         """
         volume = self._volume
-        if not self._sure:
-            return Collected()
         manifest = volume.manifest
         bounds = Bounds(manifest.epoch, manifest.head.applied, manifest.next_map)
         keys = await orphans(volume.objects, manifest.volume, bounds, self._clock.wall() - grace, volume.table)
+        volume.health.check()
+        if volume.table.removed:  # the committed table lists more, and so does the next writer's
+            return Collected()
         await self._delete(keys)
         return Collected(orphans=len(keys))
 
@@ -174,10 +173,8 @@ class Collector:
 
     async def _forget(self, segments: Sequence[SegmentName], maps: Sequence[MapName]) -> None:
         """Commit a table without these.  The caller holds `changing`."""
-        self._sure = False
         self._volume.table.remove(segments, maps)
         await self._volume.checkpointing.make()
-        self._sure = True
 
     def _dead(self) -> tuple[list[SegmentName], list[MapName]]:
         """What nothing needs once a checkpoint of this moment is committed.  The caller holds `changing`."""

@@ -31,6 +31,8 @@ class SegmentTable:
         """Data segments; what they hold is counted in blocks."""
         self.maps = Rows()
         """Map objects; what they hold is counted in pages."""
+        self.removed = False
+        """Objects were taken out since the table was committed last; whoever commits it says that they are gone."""
 
     @classmethod
     def decode(cls, page: TablePage) -> SegmentTable:
@@ -116,6 +118,7 @@ class SegmentTable:
 
     def remove(self, segments: Iterable[SegmentName], maps: Iterable[MapName]) -> None:
         """Take dead objects out; they may be deleted when a manifest with the next checkpoint's table is committed."""
+        self.removed = True
         self.segments.remove([name.number for name in segments])
         self.maps.remove([name.number for name in maps])
 
