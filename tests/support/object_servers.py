@@ -66,7 +66,7 @@ def azurite(directory: Path, port: int = 0) -> Iterator[tuple[str, Process]]:
     if not AZURITE.exists():
         if shutil.which("npm") is None:
             pytest.skip("Azurite needs npm, which is not here")
-        pytest.skip("Azurite is not installed: run scripts/azurite")
+        pytest.skip("Azurite is not installed: run ./dev setup")
     port = port or free_port()
     flags = ["-s", "--skipApiVersionCheck", "--inMemoryPersistence", "--disableTelemetry"]
     command = [str(AZURITE), "--blobHost", "127.0.0.1", "--blobPort", str(port), *flags]
