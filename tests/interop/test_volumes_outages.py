@@ -46,7 +46,7 @@ def test_an_outage_under_load_costs_nothing_but_time(tmp_path: Path, aws_environ
     with store_that_stops(tmp_path) as (url, store):
         host = Host(tmp_path / "host", url)
         with host.serving("--disk", f"a={size}", "--durability", "journal") as server:
-            load = server.fio(1, size, "--do_verify=0", "--rate=2m")
+            load = server.fio(1, size, "--do_verify=0", "--rate=2m", timed=True)
             wait_until("something is stored", lambda: server.state()["puts"] > 2)
             store.popen.send_signal(signal.SIGSTOP)
             told = watched(server, seconds)
@@ -121,7 +121,7 @@ def test_writers_slow_down_before_they_wait(tmp_path: Path, aws_environment: Non
                 server.drained()
                 handle.pread(MIB, size)
                 store.popen.send_signal(signal.SIGSTOP)
-                load = server.fio(1, size, "--do_verify=0", sizes="64k-64k", depth=4)
+                load = server.fio(1, size, "--do_verify=0", sizes="64k-64k", depth=4, timed=True)
                 full = jammed(server)
                 assert load.runs()
                 clock = SystemClock()
