@@ -52,6 +52,28 @@ PROCESS: ContextVar[Process | None] = ContextVar("PROCESS", default=None)
 """Whose code is running; None is the world outside, which never dies."""
 
 
+class _Task(asyncio.Task[Any]):
+    """Has its place in sets by a number: by its address, no run would be like the one before."""
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, number: int, **others: Any) -> None:
+        self._number = number
+        super().__init__(coro, **others)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class _Future(asyncio.Future[Any]):
+    """Likewise."""
+
+    def __init__(self, *, number: int, **others: Any) -> None:
+        self._number = number
+        super().__init__(**others)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class VirtualLoop(asyncio.AbstractEventLoop):
     """What asyncio's tasks, futures and timeouts need of a loop, and nothing else."""
 
@@ -110,12 +132,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             timer.cancel()
 
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+        self._sequence += 1
+        return _Future(loop=self, number=self._sequence)
 
     def create_task(  # type: ignore[override]
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None, **_: Any
     ) -> asyncio.Task[T]:
-        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._sequence += 1
+        task = _Task(coro, loop=self, name=name, context=context, number=self._sequence)
         self._tasks.append(task)
         return task
 
