@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,18 @@ async def test_the_store_alone_is_enough_after_a_flush_to_it(site: Site) -> None
     await kill(volume)
     async with site.opened("another journal") as volume:
         assert await volume.read(512, len(data)) == data
+
+
+async def test_flushes_to_the_store_at_once_ask_it_once(site: Site) -> None:
+    """With durability remote, those that wait for the same look for a newer writer share it."""
+    site.settings = replace(site.settings, durability=REMOTE)
+    await site.create(64 * MIB)
+    async with site.opened() as volume:
+        before = volume.state().usage.gets
+        await volume.write(0, bytes(KIB) * 64)
+        await asyncio.gather(*(volume.flush() for _ in range(16)))
+        assert volume.state().unstored_bytes == 0
+        assert 1 <= volume.state().usage.gets - before <= 2
 
 
 async def test_checkpoints_are_found_again(site: Site) -> None:

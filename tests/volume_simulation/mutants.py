@@ -100,8 +100,8 @@ MUTANTS = [
     Mutant(
         "a flush to the store does not look for a newer writer",
         _WATCHING,
-        "            await self._volume.uploader.store_all()\n            await self.check()\n",
-        "            await self._volume.uploader.store_all()\n",
+        "                await self.check()\n                self._confirmed",
+        "                self._confirmed",
     ),
     Mutant(
         "a flush does not sync the journal", _VOLUME, "            await self.journal.commit()\n", "            pass\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from g2disk.errors import Fenced
@@ -18,8 +19,9 @@ class Watching:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
-        self._confirmed = volume.manifest.head.sequence
-        """The last sequence number that a flush found in the store, with no newer writer there after that."""
+        self._confirmed = self._stored = volume.manifest.head.sequence
+        """The last sequence numbers that a flush found in the store: with no newer writer after that, and at all."""
+        self._looking = asyncio.Lock()
 
     async def check(self) -> None:
         """Raise `Fenced` if there is a newer writer."""
@@ -34,8 +36,16 @@ class Watching:
         sequence = self._volume.journal.last_sequence
         if sequence > self._confirmed:
             await self._volume.uploader.store_all()
-            await self.check()
-            self._confirmed = max(self._confirmed, sequence)
+            await self._confirm(sequence)
+
+    async def _confirm(self, sequence: int) -> None:
+        """Look for a newer writer, all up to `sequence` being in the store; once for all flushes that wait for it."""
+        self._stored = max(self._stored, sequence)
+        async with self._looking:
+            if sequence > self._confirmed:
+                stored = self._stored
+                await self.check()
+                self._confirmed = stored
 
     async def keep(self) -> None:
         """Have old data packed, and look for newer writers while there is something to do."""
