@@ -149,7 +149,7 @@ class Changes:
     async def _merge(self, edge: _Edge, block: int, start: int, data: Buffer) -> None:
         while True:
             edge.touched = False
-            content = bytearray(await self._reader.read(block, 1))
+            content = bytearray(await self._health.race(self._reader.read(block, 1)))
             content[start : start + len(data)] = data
             await self._enter(self._block_size)
             if edge.touched:
@@ -170,6 +170,11 @@ class Changes:
         self._uploader.add(entries)
         if self._edges:
             self._touch(changes)
+
+    def begin_parts_again(self) -> None:
+        """Say that the disk went back to another state: what was read of blocks to change a part of them is void."""
+        for edge in self._edges.values():
+            edge.touched = True
 
     def _touch(self, changes: Sequence[Change]) -> None:
         for block, edge in self._edges.items():
