@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from g2disk.clock import SystemClock
 from tests.support.object_servers import NewBucket
 from tests.support.processes import wait_until
 from tests.support.volume_servers import MIB, Host, VolumeServer
 
 SIZE = 32 * MIB
 HALF = SIZE // 2
+SOON = 15.0
+"""Seconds in which a busy server is stopped and its client has ended; it looks every two, and the machine is busy."""
 
 
 def image(server: VolumeServer, name: str) -> bytes:
@@ -36,10 +39,15 @@ def test_the_older_of_two_servers_stops_and_changes_nothing(tmp_path: Path, s3: 
         wait_until("the older server has stored something", lambda: older.state()["puts"] > 4)
         assert load.runs()
 
+        clock = SystemClock()
+        begun = clock.now()
         before = image(newer, "before")
-        newer.fio(2, HALF).end()
-
+        writing = newer.fio(2, HALF)
         assert "error" in load.fails()
+        assert clock.now() - begun < SOON
+        writing.end()
+        newer.flush()
+
         refused = older.command("export", "a", str(tmp_path / "out"))
         assert "another writer" in refused.error
         assert older.state()["fenced"] is True

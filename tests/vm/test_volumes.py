@@ -109,8 +109,6 @@ check again
 LAST_HOST = """
 umount "$FILES"
 e2fsck -f -n "$DEVICE"
-kill -TERM "$DAEMON"
-wait "$DAEMON"
 g2disk fsck "$STORE" --data
 lap checked
 echo "synced=$(wc -l <sums)"
