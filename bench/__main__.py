@@ -10,24 +10,29 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeAlias, TypeVar
 
 import typer
 
-from bench import machine, page, plot, report, scale_report
-from bench.cases import CASES, SCALE_CASES, Case
+from bench import machine, page, plot, report, scale_report, volume_report
+from bench.cases import CASES, SCALE_CASES, VOLUME_CASES, Case
 from bench.errors import BenchError
 from bench.results import Record, SubjectFacts, load
 from bench.run import measure
-from bench.subjects import SCALE_SUBJECTS, SUBJECTS
+from bench.subjects import SCALE_SUBJECTS, SUBJECTS, VOLUME_SUBJECTS
 from bench.subjects.others import Peer, name_processes
 from bench.subjects.ours import G2diskPlugin
 from bench.subjects.subject import Subject
+from bench.volume_run import measure_volumes
+from bench.volumes.tasks import TASKS
 from g2disk.errors import DiskError
 from g2disk.units import parse_size
 
 ROOT = Path(__file__).resolve().parents[1]
 Named = TypeVar("Named", Case, Subject)
+Part: TypeAlias = Literal["comparison", "scale", "volumes"]
+
+_PARTS = {"comparison": report, "scale": scale_report, "volumes": volume_report}
 
 
 def bench(
@@ -44,6 +49,10 @@ def bench(
             "--scale",
             help="Measure one small disk beside many disks, beside many connections, and a giant one instead.",
         ),
+    ] = False,
+    volumes: Annotated[
+        bool,
+        typer.Option("--volumes", help="Measure volumes on object stores instead; takes some 20 GB in TMPDIR."),
     ] = False,
     case: Annotated[
         list[str] | None,
@@ -77,29 +86,43 @@ def bench(
     if redraw is not None:
         _write(load(redraw), redraw, docs)
         return
-    known: list[Subject] = [kind() for kind in SUBJECTS]
+    tasks = _tasks(case) if volumes else []
+    known: list[Subject] = [kind() for kind in (VOLUME_SUBJECTS if volumes else SUBJECTS)]
     if scale:
         known = [kind(0.01 if quick else 1.0) for kind in SCALE_SUBJECTS]
     peers = [Peer.parse(text) for text in peer or ()]
     name_processes(peers, peer_pids or ())
     chosen = [*_select("subject", known, subject), *map(G2diskPlugin.of_tree, tree or ()), *peers]
-    cases = _select("case", SCALE_CASES if scale else CASES, case)
+    cases = _select("case", _cases(scale, volumes), case, tasks)
     if listing:
         for name, title in [(one.name, one.title) for one in cases] + [(one.name, one.title) for one in chosen]:
             typer.echo(f"{name:<22} {title}")
+        typer.echo("\n".join(tasks))
         return
-    record = _new_record("scale" if scale else "comparison", chosen, cases, 1.0 if quick else seconds, parse_size(size))
+    part: Part = "volumes" if volumes else "scale" if scale else "comparison"
+    record = _new_record(part, chosen, cases, 1.0 if quick else seconds, parse_size(size))
     raw = results / f"{record.date.replace(':', '')}-{record.part}.json"
     keep = (lambda: None) if quick else (lambda: record.save(raw))
-    measure(record, chosen, 1 if quick else rounds, _say, keep)
-    typer.echo(scale_report.text(record) if scale else report.text(record))
+    rounds = 1 if quick else rounds
+    if cases:
+        measure(record, chosen, rounds, _say, keep)
+    if tasks:
+        measure_volumes(record, tasks, rounds, 0.05 if quick else 1.0, _say, keep)
+    typer.echo(_PARTS[part].text(record))
     if not quick:
         _write(record, raw, docs)
 
 
-def _new_record(
-    part: Literal["comparison", "scale"], subjects: list[Subject], cases: list[Case], seconds: float, size: int
-) -> Record:
+def _cases(scale: bool, volumes: bool) -> Sequence[Case]:
+    return VOLUME_CASES if volumes else SCALE_CASES if scale else CASES
+
+
+def _tasks(patterns: Sequence[str] | None) -> list[str]:
+    """Those of `bench.volumes` whose names match one of the patterns; all, where there are none."""
+    return [name for name in TASKS if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns or ["*"])]
+
+
+def _new_record(part: Part, subjects: list[Subject], cases: list[Case], seconds: float, size: int) -> Record:
     """A record without rounds.  Subjects whose programs are not installed are taken out of `subjects`, with a note.
 
     Raises `BenchError` when none is left.
@@ -132,6 +155,8 @@ def _write(record: Record, raw: Path, docs: Path) -> None:
     link = os.path.relpath(raw.resolve(), docs.resolve())
     if record.part == "scale":
         text = scale_report.markdown(record, link)
+    elif record.part == "volumes":
+        text = volume_report.markdown(record, link)
     else:
         plot.draw(record, docs / "img")
         text = report.markdown(record, "img", link)
@@ -139,12 +164,14 @@ def _write(record: Record, raw: Path, docs: Path) -> None:
     _say(f"wrote {docs / 'performance.md'}, from {raw}")
 
 
-def _select(what: str, known: Sequence[Named], patterns: Sequence[str] | None) -> list[Named]:
-    """Those of `known` whose names match one of the patterns; all, where there are none."""
+def _select(what: str, known: Sequence[Named], patterns: Sequence[str] | None, more: Sequence[str] = ()) -> list[Named]:
+    """Those of `known` whose names match one of the patterns; all, where there are none.  A pattern may stand for one
+    of `more` instead.
+    """
     if not patterns:
         return list(known)
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(one.name, pattern) for one in known):
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in (*(one.name for one in known), *more)):
             raise BenchError(f"there is no {what} '{pattern}'; there are {', '.join(one.name for one in known)}")
     return [one for one in known if any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)]
 

@@ -24,6 +24,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     """Requests in flight, a connection."""
     connections: int = 1
+    fsync: int = 0
+    """A flush after so many writes; 0 for none."""
     read_share: int = 100
     """Of mixed workloads: percent of the requests that read."""
 
@@ -67,6 +69,23 @@ CASES: tuple[Case, ...] = (
     *(_sequential(rw, 64 * KIB, 16) for rw in ("read", "write")),
     *(_sequential(rw, MIB, 4) for rw in ("read", "write")),
 )
+
+FSYNC_CASE = Case(
+    name="fsync-4k-qd32",
+    group="4 KiB random write, a flush after every 32",
+    label="depth 32",
+    rw="randwrite",
+    block=4 * KIB,
+    depth=32,
+    fsync=32,
+)
+
+VOLUME_CASES: tuple[Case, ...] = (
+    *(_random("randwrite", "write", depth) for depth in (1, 16, 64)),
+    FSYNC_CASE,
+    *(_random("randread", "read", depth) for depth in (1, 16, 64)),
+)
+"""Of `--volumes`, where fio measures."""
 
 SCALE_CASES: tuple[Case, ...] = tuple(
     _random(rw, verb, depth) for rw, verb in (("randread", "read"), ("randwrite", "write")) for depth in (1, 64)

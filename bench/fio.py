@@ -26,6 +26,8 @@ class Target(msgspec.Struct, frozen=True):
     """Bytes from the export's start that are read and written."""
     stride: int = 0
     """Bytes from one place to the next where 4 KiB are read or written; 0 where there is nothing in between."""
+    path: str = ""
+    """Of a file to be measured instead of an export; flushed with fdatasync."""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,14 +89,17 @@ def command(case: Case, target: Target, seconds: float) -> list[str]:
         f"--runtime={round(seconds * 1000)}ms",
         "--norandommap",
         *([f"--blockalign={target.stride}"] if target.stride else []),
+        *([f"--{'fdatasync' if target.path else 'fsync'}={case.fsync}"] if case.fsync else []),
     )
 
 
 def _command(target: Target, *options: str) -> list[str]:
     # Threads, as fio's forked jobs would outlive it; one figure for all directions and connections.
     common = ("--thread", "--unified_rw_reporting=mixed", "--group_reporting", "--percentile_list=50:99:99.9")
-    engine = ("--ioengine=nbd", f"--uri={target.uri}", f"--size={target.size}")
-    return ["fio", *options, *engine, *common, "--output-format=json"]
+    engine = ("--ioengine=nbd", f"--uri={target.uri}")
+    if target.path:
+        engine = ("--ioengine=psync", f"--filename={target.path}")
+    return ["fio", *options, *engine, f"--size={target.size}", *common, "--output-format=json"]
 
 
 def parse(output: str) -> Measurement:

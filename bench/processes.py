@@ -83,6 +83,15 @@ def running(
             popen.stdout.close()
 
 
+def wait_for(test: Callable[[], bool], patience: float, condition: str) -> None:
+    """Poll `test` until it is true.  Raises `BenchError` when that takes longer than `patience` seconds."""
+    deadline = _CLOCK.now() + patience
+    while not test():
+        if _CLOCK.now() > deadline:
+            raise BenchError(f"it took more than {patience:g} s until {condition}")
+        threading.Event().wait(0.1)
+
+
 def output_of(command: Sequence[str], seconds: float = PATIENCE) -> str:
     """Standard output of a program that must succeed within `seconds`.  Raises `BenchError`."""
     try:
@@ -106,3 +115,9 @@ def can_connect(path: Path) -> bool:
     """Whether somebody listens on the Unix socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) == 0
+
+
+def can_reach(port: int) -> bool:
+    """Whether somebody listens on the port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -35,6 +35,15 @@ class Cost(msgspec.Struct, frozen=True):
     """Of all."""
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """One figure of one of the measurements in `bench.volumes`."""
+
+    round: int
+    task: str
+    figure: str
+    value: float
+
+
 class Run(msgspec.Struct, frozen=True):
     """One subject, one case, one round."""
 
@@ -47,7 +56,7 @@ class Run(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, kw_only=True):
     """One benchmark."""
 
-    part: Literal["comparison", "scale"]
+    part: Literal["comparison", "scale", "volumes"]
     """Of docs/performance.md."""
     command: str
     """What to type to make its like."""
@@ -65,6 +74,7 @@ class Record(msgspec.Struct, kw_only=True):
     runs: list[Run] = msgspec.field(default_factory=list)
     """In the order of measuring; none where a subject could not be measured in a case."""
     costs: list[Cost] = msgspec.field(default_factory=list)
+    findings: list[Finding] = msgspec.field(default_factory=list)
     notes: list[str] = msgspec.field(default_factory=list)
     """What was left out, and other remarks; sentences."""
 
@@ -92,6 +102,10 @@ class Record(msgspec.Struct, kw_only=True):
         """
         one, two = ([figure(measured) for measured in self.of(name, case)] for name in (subject, other))
         return sorted(a / b for a, b in zip(one, two, strict=bool(one and two)) if a is not None and b)
+
+    def found(self, task: str, figure: str) -> list[float]:
+        """The values of a figure in all rounds, in order."""
+        return [each.value for each in self.findings if each.task == task and each.figure == figure]
 
     def save(self, path: Path) -> None:
         """Write as JSON that people can read."""

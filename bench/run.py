@@ -33,13 +33,14 @@ def measure(record: Record, subjects: Sequence[Subject], rounds: int, say: Say, 
             stack.callback(subject.stop)
             targets[subject.name] = subject.start(directory, record.size)
             subject.fill(targets[subject.name])
+            subject.rest()
             record.costs += subject.costs()
         lacking = _lacking(record, subjects, targets, say)
         for number in range(1, rounds + 1):
             record.runs += [
                 _turn(record, number, case, subject, targets[subject.name], say)
                 for case, subject in turns(subjects, record.cases, number)
-                if (case.name, subject.name) not in lacking
+                if subject.is_for(case) and (case.name, subject.name) not in lacking
             ]
             record.rounds = number
             keep()
@@ -58,7 +59,7 @@ def _lacking(record: Record, subjects: Sequence[Subject], targets: dict[str, Tar
     found = set()
     for case in record.cases:
         for subject in subjects:
-            lacks = subject.lacks(case, targets[subject.name])
+            lacks = subject.lacks(case, targets[subject.name]) if subject.is_for(case) else ""
             if lacks:
                 found.add((case.name, subject.name))
                 record.notes.append(f"{subject.title} was not measured in “{case.title}”: {lacks}.")
@@ -68,6 +69,7 @@ def _lacking(record: Record, subjects: Sequence[Subject], targets: dict[str, Tar
 
 def _turn(record: Record, number: int, case: Case, subject: Subject, target: Target, say: Say) -> Run:
     figures = _watched(record, subject, case, target)
+    subject.rest()
     speed = f"{figures.iops:>9,.0f} IOPS {figures.bytes_per_second / 1e6:>7,.0f} MB/s"
     say(f"round {number}  {case.name:<22} {subject.name:<16} {speed}")
     return Run(number, case.name, subject.name, figures)

@@ -9,6 +9,7 @@ from bench.subjects.others import NbdkitFile, NbdkitMemory, NbdkitPython, NbdSer
 from bench.subjects.ours import G2diskDirect, G2diskNbd, G2diskNoRecord, G2diskPlugin, UnaryPlugin
 from bench.subjects.scale import Crowded, Huge, ManyDisks, Small
 from bench.subjects.subject import Subject
+from bench.subjects.volumes import BareFile, Chunks, Memory, Volume
 
 SUBJECTS: tuple[type[Subject], ...] = (
     G2diskNbd,
@@ -26,3 +27,6 @@ SUBJECTS: tuple[type[Subject], ...] = (
 
 SCALE_SUBJECTS: tuple[type[Small], ...] = (Small, ManyDisks, Crowded, Huge)
 """Of `--scale`: the first is what the others are compared with."""
+
+VOLUME_SUBJECTS: tuple[type[Subject], ...] = (Memory, Volume, BareFile, Chunks)
+"""Of `--volumes`."""

@@ -26,9 +26,10 @@ class G2disk(Subject):
 
     _source = _SOURCE
 
-    def target_server(self, directory: Path, size: int, *options: str) -> str:
-        """Start `g2disk serve` with a memory disk; its endpoint."""
-        command = [G2DISK, "serve", "memory:", "--disk", f"default={size}", "--listen", "127.0.0.1:0", *options]
+    def target_server(self, directory: Path, size: int, *options: str, store: str = "memory:") -> str:
+        """Start `g2disk serve` with a disk of that size, or the store's own where that is 0; its endpoint."""
+        disk = ["--disk", f"default={size}"] if size else []
+        command = [G2DISK, "serve", store, *disk, "--listen", "127.0.0.1:0", *options]
         line = self.run("server", command, directory, python_path(self._source), talks=True).read_line()
         found = re.search(r" on ([^,; ]+)", line)
         if found is None:

@@ -48,6 +48,13 @@ class Subject:
         """The processes that its cost is counted for, with all their children; none where nobody named them."""
         return [process.popen.pid for process in self._processes]
 
+    def rest(self) -> None:
+        """Return when it has nothing left to do of what it was measured at."""
+
+    def is_for(self, case: Case) -> bool:
+        """Whether it is to be measured in this case."""
+        return True
+
     def costs(self) -> list[Cost]:
         """What was found when it started and filled its disk."""
         return []

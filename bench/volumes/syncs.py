@@ -1,0 +1,63 @@
+"""4 KiB random writes with a flush after every 32, against what the journal's device can do at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+from bench.volumes.site import BLOCK, CLOCK, seeded, site
+from g2disk.request import WRITE, Request
+from g2disk.units import GIB, MIB
+from g2disk.volume.volume import Volume
+
+_BATCH = 32
+_FILE = 64 * MIB
+_SLICES = 6
+"""Of each of the two, in turns."""
+
+
+async def measure(directory: Path, share: float) -> dict[str, float]:
+    """Writes a second: of a bare loop of 32 pwrites and one fdatasync on a file that was written before, and of a
+    volume's 32 writes in one batch and one flush.
+    """
+    syncs = max(round(150 * share), 2)
+    data = seeded(6).randbytes(BLOCK)
+    bare = volume_seconds = 0.0
+    with (directory / "bare").open("w+b", buffering=0) as file:
+        file.write(bytes(_FILE))
+        os.fsync(file)
+        async with site(f"objects:{directory}/store", directory) as here:
+            await here.create(GIB)
+            async with here.opened() as volume:
+                for number in range(_SLICES):
+                    bare += _write_bare(file.fileno(), data, syncs, number * syncs)
+                    volume_seconds += await _write_volume(volume, data, syncs, here.random)
+    writes = syncs * _SLICES * _BATCH
+    return {"bare": writes / bare, "volume": writes / volume_seconds}
+
+
+def _write_bare(file: int, data: bytes, syncs: int, first: int) -> float:
+    begin = CLOCK.now()
+    for sync in range(first, first + syncs):
+        for number in range(_BATCH):
+            os.pwrite(file, data, (sync * _BATCH + number) * BLOCK % _FILE)
+        os.fdatasync(file)
+    return CLOCK.now() - begin
+
+
+async def _write_volume(volume: Volume, data: bytes, syncs: int, random: Random) -> float:
+    places = volume.size // BLOCK
+    begin = CLOCK.now()
+    for _ in range(syncs):
+        batch = [Request(WRITE, 0, random.randrange(places) * BLOCK, BLOCK, data=data) for _ in range(_BATCH)]
+        for request in volume.submit(batch, _check):
+            await volume.write(request.offset, data)
+        await volume.flush()
+    return CLOCK.now() - begin
+
+
+def _check(requests: list[Request]) -> None:
+    for request in requests:
+        if request.error is not None:
+            raise request.error
