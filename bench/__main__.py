@@ -17,7 +17,7 @@ import typer
 from bench import machine, page, plot, report, scale_report, volume_report
 from bench.cases import CASES, SCALE_CASES, VOLUME_CASES, Case
 from bench.errors import BenchError
-from bench.results import Record, SubjectFacts, load
+from bench.results import Record, SubjectFacts, joined, load
 from bench.run import measure
 from bench.subjects import SCALE_SUBJECTS, SUBJECTS, VOLUME_SUBJECTS
 from bench.subjects.others import Peer, name_processes
@@ -78,13 +78,14 @@ def bench(
     results: Annotated[Path, typer.Option(help="Where the raw results are kept.")] = ROOT / "bench" / "results",
     docs: Annotated[Path, typer.Option(help="Where performance.md is.")] = ROOT / "docs",
     redraw: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Measure nothing: write the page again from these results.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Measure nothing: write the page again from these results. May be repeated."),
     ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the cases and the subjects.")] = False,
 ) -> None:
     """Measure NBD servers with fio, in interleaved rounds, and write docs/performance.md."""
-    if redraw is not None:
-        _write(load(redraw), redraw, docs)
+    if redraw:
+        _write(joined([load(each) for each in redraw]), redraw, docs)
         return
     tasks = _tasks(case) if volumes else []
     known: list[Subject] = [kind() for kind in (VOLUME_SUBJECTS if volumes else SUBJECTS)]
@@ -110,7 +111,7 @@ def bench(
         measure_volumes(record, tasks, rounds, 0.05 if quick else 1.0, _say, keep)
     typer.echo(_PARTS[part].text(record))
     if not quick:
-        _write(record, raw, docs)
+        _write(record, [raw], docs)
 
 
 def _cases(scale: bool, volumes: bool) -> Sequence[Case]:
@@ -151,8 +152,8 @@ def _new_record(part: Part, subjects: list[Subject], cases: list[Case], seconds:
     return record
 
 
-def _write(record: Record, raw: Path, docs: Path) -> None:
-    link = os.path.relpath(raw.resolve(), docs.resolve())
+def _write(record: Record, raws: Sequence[Path], docs: Path) -> None:
+    link = [os.path.relpath(raw.resolve(), docs.resolve()) for raw in raws]
     if record.part == "scale":
         text = scale_report.markdown(record, link)
     elif record.part == "volumes":
@@ -161,7 +162,7 @@ def _write(record: Record, raw: Path, docs: Path) -> None:
         plot.draw(record, docs / "img")
         text = report.markdown(record, "img", link)
     page.insert(docs / "performance.md", record.part, text)
-    _say(f"wrote {docs / 'performance.md'}, from {raw}")
+    _say(f"wrote {docs / 'performance.md'}, from {', '.join(map(str, raws))}")
 
 
 def _select(what: str, known: Sequence[Named], patterns: Sequence[str] | None, more: Sequence[str] = ()) -> list[Named]:

@@ -38,13 +38,14 @@ def spread(values: Sequence[float], middle: float) -> str:
     return f"{middle:.2f}" if len(values) == 1 else f"{middle:.2f} ({values[0]:.2f} to {values[-1]:.2f})"
 
 
-def origin(record: Record, raw: str) -> list[str]:
-    """Paragraphs: how the record was made, and on what machine.  `raw` is the link to it."""
+def origin(record: Record, raws: Sequence[str]) -> list[str]:
+    """Paragraphs: how the record was made, and on what machine.  `raws` are the links to it and its parts."""
+    links = ", ".join(f"[{Path(raw).name}]({raw})" for raw in raws)
     return [
         f"Made on {record.date} at commit {record.commit or 'unknown'} with",
         f"    {record.command}",
         f"Medians of {record.rounds} interleaved rounds of {record.seconds:g} s on {format_size(record.size)} "
-        f"of every disk. Every figure of every round: [{Path(raw).name}]({raw}).",
+        f"of every disk. Every figure of every round: {links}.",
         "\n".join(
             ["| machine | |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in record.machine.items())]
         ),

@@ -24,9 +24,9 @@ _MEMORY = (
 )
 
 
-def markdown(record: Record, images: str, raw: str) -> str:
-    """The generated part.  `images` is the link to the plots' directory, `raw` that to the record."""
-    parts = page.origin(record, raw)
+def markdown(record: Record, images: str, raws: Sequence[str]) -> str:
+    """The generated part.  `images` is the link to the plots' directory, `raws` those to the record and its parts."""
+    parts = page.origin(record, raws)
     for group, cases in record.groups().items():
         parts += _group(record, group, cases, f"{images}/{file_name(group)}")
     return "\n\n".join(parts)

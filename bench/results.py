@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -111,6 +111,22 @@ class Record(msgspec.Struct, kw_only=True):
         """Write as JSON that people can read."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+
+def joined(records: Sequence[Record]) -> Record:
+    """One record of all: measured with several commands, by the first one's machine and commit."""
+    first = records[0]
+    return msgspec.structs.replace(
+        first,
+        command="\n    ".join(record.command for record in records),
+        subjects=max((record.subjects for record in records), key=len),
+        cases=max((record.cases for record in records), key=len),
+        rounds=max(record.rounds for record in records),
+        runs=[run for record in records for run in record.runs],
+        costs=[cost for record in records for cost in record.costs],
+        findings=[finding for record in records for finding in record.findings],
+        notes=list(dict.fromkeys(note for record in records for note in record.notes)),
+    )
 
 
 def load(path: Path) -> Record:

@@ -15,9 +15,9 @@ _EXPLANATION = (
 )
 
 
-def markdown(record: Record, raw: str) -> str:
-    """The generated part; `raw` is the link to the record."""
-    parts = [*page.origin(record, raw), _EXPLANATION, _ratio_table(record), _cost_table(record)]
+def markdown(record: Record, raws: Sequence[str]) -> str:
+    """The generated part; `raws` are the links to the record and its parts."""
+    parts = [*page.origin(record, raws), _EXPLANATION, _ratio_table(record), _cost_table(record)]
     return "\n\n".join(parts)
 
 

@@ -77,9 +77,9 @@ _ROWS: tuple[_Row, ...] = (
 )
 
 
-def markdown(record: Record, raw: str) -> str:
-    """The generated part; `raw` is the link to the record."""
-    parts = page.origin(record, raw)
+def markdown(record: Record, raws: Sequence[str]) -> str:
+    """The generated part; `raws` are the links to the record and its parts."""
+    parts = page.origin(record, raws)
     if record.runs:
         parts += [_EXPLANATION, _speeds(record)]
     if record.findings:

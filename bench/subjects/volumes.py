@@ -11,7 +11,12 @@ from bench.fio import Target
 from bench.processes import PATIENCE, output_of, wait_for
 from bench.subjects.ours import G2DISK, G2disk, G2diskDirect
 from bench.subjects.subject import Subject
+from g2disk.clock import SystemClock
+from g2disk.volume.gc.collector import PAUSE
 
+_CLOCK = SystemClock()
+_QUIET = 1.5 * PAUSE
+"""Seconds after which garbage collection would have begun."""
 _CHUNK_DISK = Path(__file__).with_name("chunk_disk.py")
 
 
@@ -43,12 +48,19 @@ class Volume(G2disk):
         return self.reached(self._processes[-1], directory, size)
 
     def rest(self) -> None:
-        """Wait until all is in the store, so that the next measurement is not of what this one left to do."""
-        wait_for(self._is_stored, PATIENCE * 4, f"{self.name} had put everything into its store")
+        """Wait until all is in the store, and garbage collection has nothing to do, so that the next measurement is not
+        of what this one left.
+        """
+        quiet: list[tuple[float, object]] = []
 
-    def _is_stored(self) -> bool:
-        told = json.loads(output_of([G2DISK, "info", "default", "--endpoint", self.endpoint, "--json"]))
-        return not told["state"]["unstored_bytes"]
+        def is_quiet() -> bool:
+            state = json.loads(output_of([G2DISK, "info", "default", "--endpoint", self.endpoint, "--json"]))["state"]
+            asked = state["unstored_bytes"], state["puts"], state["gets"], state["deletes"]
+            if not quiet or quiet[0][1] != asked or asked[0]:
+                quiet[:] = [(_CLOCK.now(), asked)]
+            return _CLOCK.now() - quiet[0][0] > _QUIET
+
+        wait_for(is_quiet, PATIENCE * 4, f"{self.name} asked nothing more of its store")
 
 
 class Chunks(G2disk):

@@ -166,7 +166,7 @@ def test_what_was_not_measured_has_no_figures() -> None:
 
     assert made.median("absent", CASES[0].name, lambda figures: figures.iops) is None
     assert [] == made.ratios("ours", "absent", CASES[0].name, lambda figures: figures.iops)
-    assert "| the absent | – |" in report.markdown(made, "img", "r.json")
+    assert "| the absent | – |" in report.markdown(made, "img", ["r.json"])
     assert "absent" in report.text(made)
 
 
@@ -178,10 +178,10 @@ def test_processor_time_is_for_100000_requests_and_for_a_gigabyte() -> None:
 def test_results_are_kept_whole(tmp_path: Path) -> None:
     """What is loaded is what was saved; another file is refused with its name."""
     made = record({"ours": [1.5, 2.5]}, CASES)
-    made.save(tmp_path / "new" / "r.json")
+    made.save(tmp_path / "new" / ["r.json"])
     (tmp_path / "odd.json").write_text("{}")
 
-    assert made == load(tmp_path / "new" / "r.json")
+    assert made == load(tmp_path / "new" / ["r.json"])
     with pytest.raises(BenchError, match=r"odd\.json"):
         load(tmp_path / "odd.json")
 
@@ -213,7 +213,7 @@ def test_tables_hold_medians_and_ratios() -> None:
     """Requests a second for small blocks, MB/s for large ones, ratios with their spread, what it cost, the command."""
     made = record({"ours": [3000, 1000, 2000], "other": [1000, 1000, 1000]}, CASES)
     made.notes.append("Something was left out.")
-    text = report.markdown(made, "img", "r.json")
+    text = report.markdown(made, "img", ["r.json"])
 
     assert "| the ours | 2,000 | 2,000 | 2,000 | 2,000 | 2,000 |" in text
     assert "| the other | 4 | 4 |" in text
@@ -229,7 +229,7 @@ def test_the_scale_page_compares_with_the_first_subject() -> None:
     """Latency at depth 1, requests a second at depth 64, and the memory that one of many takes."""
     made = record({"small": [1000, 2000], "crowded": [1100, 2200]}, SCALE_CASES)
     made.costs = [Cost("idle connection", 1000, 4_500_000)]
-    text = scale_report.markdown(made, "r.json")
+    text = scale_report.markdown(made, ["r.json"])
 
     assert "| 4 KiB random read, depth 1: median latency, µs | 150 | 1.10 (1.10 to 1.10) |" in text
     assert "| 4 KiB random write, depth 64: requests a second | 1,500 | 1.10 (1.10 to 1.10) |" in text

@@ -65,6 +65,8 @@ class StoredBytes:
         """`length` bytes from byte `offset` on; fewer where the object ends.  Raises `NotFound`."""
         first, last = offset // CHUNK, (offset + length - 1) // CHUNK
         found: list[Buffer | _Get] = list(self._begin(source, first, last))
+        if isinstance(found[0], _Get) and all(each is found[0] for each in found):
+            return await self._read_one(found[0], offset, length)
         chunks: list[Buffer] = []
         for number, each in enumerate(found, first):
             if isinstance(each, _Get):
@@ -73,6 +75,12 @@ class StoredBytes:
             else:
                 chunks.append(each)
         return _cut(chunks, offset % CHUNK, length)
+
+    async def _read_one(self, get: _Get, offset: int, length: int) -> Buffer:
+        """What one get brings all of, without a copy."""
+        await self._workers.outcome(get.task)
+        start = offset - get.first * CHUNK
+        return memoryview(get.task.result())[start : start + length]
 
     def prefetch(self, source: Source, offset: int, length: int) -> None:
         """Begin to bring a range into the cache."""
