@@ -16,6 +16,9 @@ from g2disk.volume.journal.journal import Journal
 _FULL_SPEED = 256 * MIB
 """Bytes a second from which writers are slowed down when the journal is half full."""
 
+_LONGEST_PAUSE = 1.0
+"""Seconds: meanwhile the store may have taken what filled the journal."""
+
 _PER_CHANGE = 64
 """Bytes of the journal's own that come to each change."""
 
@@ -58,7 +61,8 @@ class Admission:
         used, limit = self._journal.used, self._journal.limit
         if used * 2 > limit and used < limit:
             # Half full: not slowed down.  Nine tenths full: to an eighth of the speed, and so on.
-            await self._clock.sleep(size / _FULL_SPEED * (2 * used - limit) / (limit - used))
+            seconds = size / _FULL_SPEED * (2 * used - limit) / (limit - used)
+            await self._health.race(self._clock.sleep(min(seconds, _LONGEST_PAUSE)))
 
     async def _wait(self, needed: int) -> None:
         try:

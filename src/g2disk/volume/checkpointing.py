@@ -61,7 +61,7 @@ class Checkpointing:
             parts.objects, parts.sealer, volume.resources.runner, manifest.volume, manifest.epoch, self.next_map
         )
         try:
-            root, table = await volume.map.checkpoint(writer)
+            root, table = await volume.health.race(volume.map.checkpoint(writer))
         finally:
             self.next_map = writer.next
         return msgspec.structs.replace(

@@ -8,7 +8,7 @@ import logging
 from g2disk.cancellation import to_the_end
 from g2disk.disk import Buffer, Disk, DiskInfo, Done, Extent
 from g2disk.disk.identity import new_identity
-from g2disk.errors import DiskError, Fenced
+from g2disk.errors import DiskError, Fenced, Unavailable
 from g2disk.objects.store import ObjectStore
 from g2disk.request import READ, Request
 from g2disk.units import format_size
@@ -283,11 +283,15 @@ class Volume(Disk):
 
     def _halt(self) -> None:
         """Put nothing into the store any more."""
+        if isinstance(self.health.error, Fenced):
+            _log.warning("! volume %s: %s", self.identity, self.health.error)
         self._background.cancel()
         self.parts.workers.cancel(self.health.again())
 
     async def _stop(self) -> None:
-        await self.parts.workers.stop()  # first, since the background may wait for a commit
+        # First, since the background may wait for something that goes on until it is done, or the volume ends.
+        self.health.fail(Unavailable("the volume was closed; open it again"))
+        await self.parts.workers.stop()
         await self._background.stop()
         await self.parts.workers.stop()
         await self.journal.close()
@@ -302,7 +306,8 @@ class Volume(Disk):
                 pass
         left = self.uploader.unstored_bytes
         if left:
-            _log.warning("= volume %s: %s are in the journal only", self.identity, format_size(left))
+            kept = "are in the journal only: the next server with this journal puts them into the store"
+            _log.warning("= volume %s: %s %s", self.identity, format_size(left), kept)
 
     def _read_now(self, request: Request) -> bool:
         """Do a read that needs no waiting; False where it needs some."""

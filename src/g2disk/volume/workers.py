@@ -44,10 +44,11 @@ class Workers:
 
     async def stop(self) -> None:
         """Cancel all, and return when they have ended."""
-        for task in self._tasks:
-            task.cancel()
         while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+            tasks = tuple(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)  # one may have begun another
 
     def _over(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
