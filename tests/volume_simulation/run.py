@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from g2disk.errors import DiskError
 from g2disk.units import KIB
 from g2disk.volume.creating import Form, create_volume, open_key
 from g2disk.volume.format.compression import Compression
@@ -236,6 +237,8 @@ def simulate(seed: int) -> Verdict:
         run.loop.run(run.main())
     except Stuck as error:
         wrong.append(f"stuck: {error}")
+    except DiskError as error:
+        wrong.append(f"{type(error).__name__}, which nobody expected: {error}")
     except Exception as error:
         error.add_note(f"in the run of seed {seed}")
         raise
