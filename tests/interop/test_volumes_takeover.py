@@ -12,7 +12,7 @@ from tests.support.object_servers import NewBucket
 from tests.support.processes import wait_until
 from tests.support.volume_servers import MIB, Host, VolumeServer
 
-SIZE = 32 * MIB
+SIZE = 16 * MIB
 HALF = SIZE // 2
 SOON = 15.0
 """Seconds in which a busy server is stopped and its client has ended; it looks every two, and the machine is busy."""
@@ -36,7 +36,7 @@ def test_the_older_of_two_servers_stops_and_changes_nothing(tmp_path: Path, s3: 
     options = ("--durability", durability)
     with old.serving("--disk", f"a={SIZE}", *options) as older, new.serving(*options) as newer:
         load = older.fio(1, SIZE, "--do_verify=0", "--time_based", "--runtime=90", "--rate=8m")
-        wait_until("the older server has stored something", lambda: older.state()["puts"] > 4)
+        wait_until("the older server has stored something", lambda: older.state()["put_bytes"] > SIZE // 4)
         assert load.runs()
 
         clock = SystemClock()
@@ -54,7 +54,7 @@ def test_the_older_of_two_servers_stops_and_changes_nothing(tmp_path: Path, s3: 
         newer.verify(2, HALF)
         after = image(newer, "after")
         newer.kill()
-    assert before.count(0) < SIZE // 2
+    assert any(before[HALF:])
     assert before[HALF:] == after[HALF:]
     if durability == "remote":
         new.lose("journal", "cache")
