@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from g2disk.cli.exit_codes import EXIT_CODE
+from g2disk.clock import SystemClock
 from g2disk.errors import Corrupt, Denied, NotFound
 from g2disk.stores.volumes import VolumeStore, VolumeStoreOptions
 from g2disk.testing.clock import ManualClock
@@ -71,6 +72,51 @@ async def test_a_volume_without_a_name_is_deleted_when_it_is_old(site: Site) -> 
     assert ["a"] == [report.name for report in await check(site)]
 
 
+async def old_disk(site: Site, disk: str) -> tuple[str, Patterned]:
+    """A disk that was written a day ago."""
+    clock = ManualClock(now=1e9)
+    site.objects._clock = clock  # type: ignore[attr-defined]
+    volume = await site.create(64)
+    async with site.open(volume) as opened:
+        pattern = Patterned(opened)
+        await pattern.work(20)
+        await opened.drain()
+    await name(site, disk, volume)
+    site.clock = clock
+    await clock.advance(LEFTOVER_SECONDS + 1)
+    return volume, pattern
+
+
+async def test_a_disk_whose_entry_is_damaged_is_never_deleted(site: Site) -> None:
+    """Nothing that may be the disk of a damaged entry goes with a repair, however old it is."""
+    volume, _ = await old_disk(site, "a")
+    before = await site.keys(f"volumes/{volume}/")
+    await site.objects.put("disks/a.json", [b"{"])
+
+    reports = await check(site, repair=True)
+
+    assert before == await site.keys(f"volumes/{volume}/")
+    assert [Kind.MANIFEST, Kind.MANIFEST] == [finding.kind for report in reports for finding in report.findings]
+    assert "it may be a, whose entry is damaged" in reports[1].findings[0].message
+
+
+async def test_a_disk_whose_entry_was_lost_gets_a_name(site: Site) -> None:
+    """A volume that was in use is not taken for rubbish: a repair gives it a name, under which all of it is there."""
+    volume, pattern = await old_disk(site, "a")
+    await site.objects.delete("disks/a.json")
+    found = f"found-{volume[:8]}"
+
+    before = await check(site)
+    await check(site, repair=True)
+
+    assert found in before[0].findings[0].message
+    assert [(found, True)] == [(report.name, report.clean) for report in await check(site)]
+    assert volume == (await Catalogue(site.objects, site.clock).find(found)).volume
+    site.clock = SystemClock()
+    async with site.open(volume) as disk:
+        assert [] == await wrong_blocks(disk, pattern.model)
+
+
 async def test_a_clone_whose_parent_does_not_know_it_is_found(site: Site) -> None:
     """The parent might delete what the clone needs; a clone that is noted is fine."""
     parent, clone = await site.create(16), site.new_id()
@@ -115,6 +161,19 @@ async def test_an_encrypted_disk_needs_its_key(site: Site) -> None:
     disk = await Volume.open(volume, site.resources(volume), site.settings, key)
     assert [] == await wrong_blocks(disk, pattern.model)
     await disk.close()
+
+
+async def test_what_a_snapshot_shares_is_counted_once(site: Site) -> None:
+    """As many blocks are said to be read as are stored, however many snapshots have them."""
+    volume = await site.create(64)
+    await name(site, "a", volume)
+    async with site.open(volume) as disk:
+        await Patterned(disk).write(0, 40)
+        await snapshots.create_snapshot(disk, "then")
+        await Patterned(disk).write(0, 8)
+        await disk.drain()
+
+    assert [48] == [report.blocks for report in await check(site)]
 
 
 async def test_a_disk_in_use_can_be_checked(site: Site) -> None:

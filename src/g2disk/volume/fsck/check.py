@@ -178,6 +178,8 @@ class Checker:
             return
         self._report.stored_bytes += index.stored_bytes
         blocks = index.blocks()
+        if damaged is not None:
+            self._report.blocks += len(np.unique(np.concatenate([mine[number][1] for mine in used if number in mine])))
         for each, mine in zip(heads, used, strict=True):
             if number in mine:
                 self._check_blocks(each, *mine[number], key, blocks, damaged, manifest.block_size)
@@ -208,7 +210,6 @@ class Checker:
                 message = f"{int(wrong.sum())} blocks of {where} do not have their checksums"
                 self._report.add(Kind.BLOCK, message, key)
             lost |= wrong
-            self._report.blocks += len(blocks)
         self._report.lose(each.name, ranges(np.sort(blocks[lost]), block_size))
 
     def _lose(self, each: HeadFound, mine: Used, number: int, block_size: int) -> None:

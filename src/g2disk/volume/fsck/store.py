@@ -40,19 +40,21 @@ class StoreCheck:
         """
         await self._catalogue.check_mark()
         volumes: set[str] = set()
+        nameless: list[str] = []
         for name in names or await self._catalogue.names():
             try:
                 volume = (await self._catalogue.find(name)).volume
             except Corrupt as error:
                 report = Report("", name)
                 report.add(Kind.MANIFEST, f"{error}; make the entry again from the volume's id", disk_key(name))
+                nameless.append(name)
                 yield report
                 continue
             volumes.add(volume)
             yield await self._check(volume, name)
         if not names:
             for volume in sorted(await self._volumes() - volumes):
-                yield await self._leftover(volume)
+                yield await self._leftover(volume, nameless)
 
     async def _check(self, volume: str, name: str) -> Report:
         report = Report(volume, name)
@@ -73,7 +75,10 @@ class StoreCheck:
             raise Denied(
                 f"the disk {name!r} is encrypted: give its key, with --key-file, --key-env or --passphrase-file"
             )
-        return await self._tools.runner.run(unwrap, manifest.encryption, self._secret)
+        try:
+            return await self._tools.runner.run(unwrap, manifest.encryption, self._secret)
+        except Denied as error:
+            raise Denied(f"{name!r}: {error}") from error
 
     async def _check_parent(self, manifest: Manifest, report: Report) -> None:
         """A clone must be noted by its parent, or the parent may delete what the clone needs."""
@@ -96,37 +101,51 @@ class StoreCheck:
         prefix = len(VOLUMES_PREFIX)
         return {entry.key[prefix : prefix + 32] for entry in await self._objects.list(VOLUMES_PREFIX)}
 
-    async def _leftover(self, volume: str) -> Report:
+    async def _leftover(self, volume: str, nameless: Sequence[str]) -> Report:
         """A volume that no disk stands for: what is left of one that was being made, or deleted, when a server ended.
 
-        It is deleted if it is old, and if it has no manifest, or no clone that needs it.
+        It is deleted if it is old, and nobody can miss it: it has no manifest, or was never opened and no clone needs
+        it.  One that was opened may be a disk whose entry was lost, or is one of the damaged entries, of `nameless`.
         """
         report = Report(volume)
         entries = await self._objects.list(volume_prefix(volume))
         young = max((entry.modified for entry in entries), default=0.0) > self._tools.clock.wall() - LEFTOVER_SECONDS
         size = sum(entry.size for entry in entries)
         message = f"no disk stands for volume {volume}, of {len(entries)} objects and {size} bytes"
-        repaired = ""
-        if young:
+        newest = await newest_manifest(self._objects, volume, Report(volume))
+        kind, repaired = Kind.ORPHAN, ""
+        if nameless:
+            kind = Kind.MANIFEST
+            message += f"; it may be {' or '.join(nameless)}, whose entry is damaged"
+        elif young:
             message += "; it may be on its way, look again tomorrow"
-        elif await self._needed(volume):
+        elif await self._needed(newest.manifest):
+            kind = Kind.CLONE
             message += "; a clone needs it"
-            report.add(Kind.CLONE, message, volume_prefix(volume))
-            return report
+        elif newest.manifest is None and newest.damaged:
+            kind = Kind.MANIFEST
+            message += "; none of its manifests can be read, so nobody can tell what it is: it stays"
+        elif newest.manifest is not None and newest.manifest.epochs:
+            kind = Kind.MANIFEST
+            found = f"found-{volume[:8]}"
+            if self._repair:
+                await self._catalogue.add(found, volume)
+                repaired = f"it is the disk {found} now: look what it is, and delete it if nobody misses it"
+            else:
+                message += f", and it was in use; --repair names it {found}"
         elif self._repair:
             await self._catalogue.delete_objects(volume)
             repaired = "deleted"
         else:
             message += "; --repair deletes it"
-        report.add(Kind.ORPHAN, message, volume_prefix(volume), repaired)
+        report.add(kind, message, volume_prefix(volume), repaired)
         return report
 
-    async def _needed(self, volume: str) -> bool:
+    async def _needed(self, manifest: Manifest | None) -> bool:
         """Whether a snapshot of it has a clone that is there."""
-        newest = await newest_manifest(self._objects, volume, Report(volume))
-        if newest.manifest is None:
+        if manifest is None:
             return False
-        for clone in (clone for snapshot in newest.manifest.snapshots for clone in snapshot.clones):
+        for clone in (clone for snapshot in manifest.snapshots for clone in snapshot.clones):
             try:
                 await ManifestChain(self._objects, clone, self._tools.clock, self._tools.random).load()
             except NotFound:
