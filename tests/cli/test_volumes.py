@@ -243,6 +243,7 @@ def test_the_documented_figures_are_those_that_there_are() -> None:
         (["--disk", "a=1MiB", "--durability", "both"], 3, "journal or remote"),
         (["--key-file", "/nowhere"], 4, "/nowhere"),
         (["--key-env", "NO_SUCH_KEY"], 3, "NO_SUCH_KEY"),
+        (["--key-env", "SHORT_KEY"], 3, "64 hex digits"),
         (["--passphrase-file", "-"], 7, "--passphrase-file"),
         (["--passphrase-file", "/dev/null"], 3, "empty"),
         (["--key-file", "/dev/null"], 3, "openssl rand"),
@@ -255,7 +256,8 @@ def test_options_that_cannot_be_are_said_before_anything_is_served(
     tmp_path: Path, arguments: list[str], code: int, says: str
 ) -> None:
     """One line, with the way out, and no store is made."""
-    done = Command({})("serve", f"objects:{tmp_path}/store", "--listen", f"unix:{tmp_path}/s", *arguments)
+    environment = {"SHORT_KEY": "0123456789abcdef" * 2}
+    done = Command(environment)("serve", f"objects:{tmp_path}/store", "--listen", f"unix:{tmp_path}/s", *arguments)
 
     assert code == done.code
     assert says in done.error

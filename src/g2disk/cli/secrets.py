@@ -43,25 +43,24 @@ def secret_of(
     if sum(map(bool, (key_file, key_environment, passphrase_file))) > 1:
         raise Invalid("give a key file, a variable with a key or a passphrase, not several of them")
     if key_file is not None:
-        return Secret("raw", _key(key_file.read_bytes(), str(key_file)))
+        data = key_file.read_bytes()
+        return Secret("raw", data if len(data) == KEY_LENGTH else _key(data, str(key_file)))
     if key_environment:
         if key_environment not in os.environ:
             raise Invalid(f"there is no {key_environment} in the environment; set it to 64 hex digits")
-        return Secret("raw", _key(os.environ[key_environment].encode(), f"${key_environment}"))
+        return Secret("raw", _key(os.fsencode(os.environ[key_environment]), f"${key_environment}"))
     if passphrase_file is not None:
         return Secret("passphrase", _passphrase(passphrase_file, prompt, twice=twice))
     return None
 
 
-def _key(data: bytes, where: str) -> bytes:
-    if len(data) == KEY_LENGTH:
-        return data
+def _key(digits: bytes, where: str) -> bytes:
     try:
-        key = bytes.fromhex(data.decode("ascii"))
+        key = bytes.fromhex(digits.decode("ascii"))
     except ValueError:
         key = b""
     if len(key) != KEY_LENGTH:
-        raise Invalid(f"{where} holds no key of {KEY_LENGTH} bytes or 64 hex digits; make one: openssl rand -hex 32")
+        raise Invalid(f"{where} holds no key; make one, of 64 hex digits: openssl rand -hex {KEY_LENGTH}")
     return key
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from g2disk.errors import Denied, Invalid
-from g2disk.volume.format.keys import Secret, derive, unwrap, wrap
+from g2disk.volume.format.keys import Secret, WrappedKey, derive, unwrap, wrap
 from tests.volume.format import samples
 
 SECRETS = [samples.PASSPHRASE, samples.RAW]
@@ -37,7 +37,7 @@ def test_the_data_key_stays_when_it_is_wrapped_anew() -> None:
 )
 def test_another_secret_is_denied(secret: Secret, other: Secret) -> None:
     """Whether it is a wrong one, or one of the wrong kind."""
-    with pytest.raises(Denied, match="the volume's key"):
+    with pytest.raises(Denied, match=r"the disk (opens with|does not open with)"):
         unwrap(samples.wrapped(secret), other)
 
 
@@ -58,6 +58,16 @@ def test_a_secret_that_cannot_be_one_is_invalid(kind: str, value: bytes) -> None
     """A raw key has 32 bytes, a passphrase is not empty."""
     with pytest.raises(Invalid):
         Secret(kind, value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kind", "cost"), [("passphrase", 0), ("passphrase", 21), ("raw", 17)])
+def test_a_cost_that_cannot_be_is_refused(kind: str, cost: int) -> None:
+    """What says that a guess costs nothing, or more than a machine has, or has no guesses, is not read."""
+    document = msgspec.json.encode(samples.wrapped(samples.PASSPHRASE))
+    lie = document.replace(b'"cost":4', b'"cost":%d' % cost).replace(b'"passphrase"', b'"%s"' % kind.encode())
+
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(lie, type=WrappedKey)
 
 
 def test_a_secret_does_not_show_its_value() -> None:

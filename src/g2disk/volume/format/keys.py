@@ -51,6 +51,10 @@ class WrappedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """log2 of scrypt's N; 0 where `kind` is "raw"."""
     sealed: Annotated[bytes, msgspec.Meta(min_length=KEY_LENGTH + 16, max_length=KEY_LENGTH + 16)]
 
+    def __post_init__(self) -> None:
+        if (self.kind == "passphrase") != (self.cost > 0):
+            raise ValueError(f"a key kept by a {_NAMES[self.kind]} has no cost of {self.cost}")
+
 
 def wrap(data_key: bytes, secret: Secret, salt: bytes, cost: int = SCRYPT_COST) -> WrappedKey:
     """`data_key` encrypted under `secret`; takes long where that is a passphrase.  `salt`: random, new each time."""
@@ -65,12 +69,14 @@ def unwrap(wrapped: WrappedKey, secret: Secret) -> bytes:
     """The data key.  Raises `Denied` where `secret` is not the one that it was wrapped under."""
     if wrapped.kind != secret.kind:
         needed, given = _NAMES[wrapped.kind], _NAMES[secret.kind]
-        raise Denied(f"the volume's key is kept by {needed}, and {given} was given")
+        raise Denied(f"the disk opens with a {needed}, and a {given} was given")
     try:
         key = _wrapping_key(secret, wrapped.salt, wrapped.cost)
         return AESGCM(key).decrypt(_NONCE, wrapped.sealed, b"g2disk data key")
     except InvalidTag:
-        raise Denied(f"the volume's key does not open with {_NAMES[secret.kind]} that was given") from None
+        raise Denied(
+            f"the disk does not open with the {_NAMES[secret.kind]} that was given; give the right one"
+        ) from None
 
 
 def derive(data_key: bytes, context: bytes, salt: bytes = b"") -> bytes:
@@ -78,7 +84,7 @@ def derive(data_key: bytes, context: bytes, salt: bytes = b"") -> bytes:
     return HKDF(SHA256(), KEY_LENGTH, salt or None, context).derive(data_key)
 
 
-_NAMES = {"passphrase": "a passphrase", "raw": "a key of 32 bytes"}
+_NAMES = {"passphrase": "passphrase", "raw": "key of 32 bytes"}
 
 
 def _wrapping_key(secret: Secret, salt: bytes, cost: int) -> bytes:
