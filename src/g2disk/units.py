@@ -72,10 +72,21 @@ def check_disk_size(size: int) -> int:
 
 def check_disk_name(name: str) -> str:
     """`name` itself if a disk can be called so, else raises `Invalid` saying what is possible."""
+    return _check_name(name, "disk")
+
+
+def check_snapshot_name(name: str) -> str:
+    """`name` itself if a snapshot can be called so, which is as for disks."""
+    return _check_name(name, "snapshot")
+
+
+def _check_name(name: str, kind: str) -> str:
     if _NAME.fullmatch(name) is None:
         shown = name if len(name) <= 40 else f"{name[:40]}…"
+        if kind == "disk" and "@" in name:
+            raise Invalid(f"{shown!r} cannot be a disk's name: NAME@SNAPSHOT is a snapshot, give NAME alone")
         raise Invalid(
-            f"{shown!r} cannot be a disk's name; take 1 to 128 letters, digits, '.', '_' or '-', "
+            f"{shown!r} cannot be a {kind}'s name; take 1 to 128 letters, digits, '.', '_' or '-', "
             "the first a letter or a digit"
         )
     return name
@@ -93,4 +104,4 @@ def split_snapshot(name: str) -> tuple[str, str]:
     disk, at, snapshot = name.partition("@")
     if not at:
         raise Invalid(f"{name!r} names no snapshot; write NAME@SNAPSHOT, such as {disk or 'disk'}@before")
-    return check_disk_name(disk), check_disk_name(snapshot)
+    return check_disk_name(disk), check_snapshot_name(snapshot)

@@ -30,7 +30,9 @@ def test_where_flushed_data_is_goes_by_what_is_so_now() -> None:
 
 def test_shares_are_told_in_percent_and_nothing_is_divided_by_nothing() -> None:
     """A cache that nobody asked, and a journal without a limit, are no errors."""
-    assert "1 of 4 reads (25%)" == state_facts({"cache_hits": 1, "cache_misses": 3})["read cache"]
+    assert (
+        "1 of 4 reads (25%), of all disks together" == state_facts({"cache_hits": 1, "cache_misses": 3})["read cache"]
+    )
     assert "not asked yet" == state_facts({"cache_hits": 0, "cache_misses": 0})["read cache"]
     assert "512KiB of 1MiB (50%)" == state_facts({"journal_used": 512 << 10, "journal_limit": 1 << 20})["journal"]
     assert {} == state_facts({"journal_used": 1, "journal_limit": 0})

@@ -73,7 +73,8 @@ def test_names_that_a_disk_can_have(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "-x", "a/b", "/", "../x", "a\n", "a\x00b", "a b", "ä", "x" * 129, "x" * 300]
+    "name",
+    ["", ".", "..", ".hidden", "-x", "a/b", "/", "../x", "a\n", "a\x00b", "a b", "ä", "x" * 129, "x" * 300, "a@b"],
 )
 def test_names_that_no_disk_can_have(name: str) -> None:
     """Slashes, leading dots, control characters, too long: Invalid, with what is possible."""

@@ -55,5 +55,5 @@ def info(name: DiskName, endpoint: Endpoint = DEFAULT_ENDPOINT, json: Json = Fal
 
 async def _info(endpoint: str, name: str) -> tuple[DiskEntry, DiskInfo, Mapping[str, StateValue]]:
     async with connected(endpoint) as store:
-        entry = await store.get(name)
-        return entry, (await store.open(name)).info(), await store.state(name)
+        disk = (await store.open(name)).info()  # first: of a disk that nobody has opened the server knows less
+        return await store.get(name), disk, await store.state(name)

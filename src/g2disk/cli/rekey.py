@@ -66,12 +66,17 @@ async def _rekey(url: str, journal: Path | None, names: list[str], present: Secr
         wanted = names or await work.encrypted()
         if not wanted:
             note(f"there is no encrypted disk in {url}")
-        changed = []
-        for name in wanted:
-            if await work.rekey(name, present, new):
-                changed.append(name)
-            else:
-                note(f"{name} has that key already")
+        changed: list[str] = []
+        try:
+            for name in wanted:
+                if await work.rekey(name, present, new):
+                    changed.append(name)
+                else:
+                    note(f"{name} has that key already")
+        except BaseException:
+            if changed:
+                note(f"the key of {', '.join(changed)} was changed before that")
+            raise
         return changed
     finally:
         crew.stop()

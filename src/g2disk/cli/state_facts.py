@@ -95,12 +95,18 @@ class _Figures:
         if hits is None or misses is None:
             return ""
         asked = _number(hits) + _number(misses)
-        return f"{hits} of {asked:.0f} reads ({_percent(hits, asked)})" if asked else "not asked yet"
+        return (
+            f"{hits} of {asked:.0f} reads ({_percent(hits, asked)}), of all disks together"
+            if asked
+            else "not asked yet"
+        )
 
     def segments(self) -> str:
         count, garbage, live = self._take("segments"), self._take("garbage_bytes"), self._take("live_ratio")
         if count is None:
             return ""
+        if not count:
+            return "none"
         parts = [str(count)]
         if live is not None:
             parts.append(f"{100 * _number(live):.0f}% of their blocks needed")

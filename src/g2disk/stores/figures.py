@@ -34,8 +34,14 @@ FIGURES: tuple[Figure, ...] = (
     Figure("put_bytes", "counter", "Bytes put into the store."),
     Figure("got_bytes", "counter", "Bytes got from the store."),
     Figure("cost_dollars", "counter", "What these requests cost by the price table, in US dollars: an estimate."),
-    Figure("cache_hits", "counter", "Reads of stored data that the read cache answered."),
-    Figure("cache_misses", "counter", "Reads of stored data that went to the store."),
+    Figure(
+        "cache_hits",
+        "counter",
+        "Reads of stored data that the read cache answered, for all disks of the server together.",
+    ),
+    Figure(
+        "cache_misses", "counter", "Reads of stored data that went to the store, for all disks of the server together."
+    ),
     Figure("live_ratio", "gauge", "The part of the stored blocks that the disk, without its snapshots, still needs."),
     Figure("write_amplification", "gauge", "Bytes put into the store for each byte written to the disk."),
     Figure("space_amplification", "gauge", "Bytes in the store for each byte that the disk holds."),

@@ -49,4 +49,6 @@ async def _confirm(volume: Volume, size: int) -> None:
             return
         await volume.commit(msgspec.structs.replace(volume.manifest, shrink_requested=size))
     lost = format_size(volume.size - size)
-    raise Invalid(f"this cuts off the last {lost} of the disk, with all that is there; to do it, ask once more")
+    raise Invalid(
+        f"this cuts off the last {lost} of the disk, with all that is there; to do it, ask for the same size once more"
+    )

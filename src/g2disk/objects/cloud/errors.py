@@ -79,6 +79,8 @@ _HINTS: dict[str, str] = {
     "ContainerNotFound": "make the container, or mend the URL",
 }
 
+_NO_CONNECTION = "cannot connect"
+
 
 def translate(error: Exception, doing: str, endpoint: str) -> DiskError:
     """The g2disk error for what obstore raised while `doing` something ("putting s3://bucket/key").
@@ -94,7 +96,10 @@ def translate(error: Exception, doing: str, endpoint: str) -> DiskError:
         return Denied(f"{doing}: no credentials could be had from {target[1]} ({_cause(text)}): set them")
     if "Account must be specified" in text:
         return Invalid(f"{doing}: set AZURE_STORAGE_ACCOUNT_NAME, or write ?account=NAME")
-    return _kind(error, text)(f"{doing}: {_cause(text)}")
+    cause = _cause(text)
+    if endpoint and cause.startswith(_NO_CONNECTION):
+        cause = cause.replace(_NO_CONNECTION, f"{_NO_CONNECTION} to {endpoint}", 1)
+    return _kind(error, text)(f"{doing}: {cause}")
 
 
 def is_missing(error: Exception) -> bool:
@@ -131,7 +136,7 @@ def _cause(text: str) -> str:
     if kind and kind[1] == "Timeout":
         return "no answer in time"
     if kind and kind[1] == "Connect":
-        return f"cannot connect ({reason[1]})" if reason else "cannot connect"
+        return f"{_NO_CONNECTION} ({reason[1]})" if reason else _NO_CONNECTION
     if kind:
         return "the connection broke off"
     return _first_line(text)
