@@ -7,6 +7,7 @@ import struct
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
@@ -21,10 +22,26 @@ from tests.support.processes import ROOT, target_server
 STORE = f"{ROOT}/tests/support/keeping_store.py:KeepingStore"
 
 
+@contextmanager
+def serving(directory: Path) -> Iterator[Command]:
+    """The command, with a server of one disk, "a", behind it, which keeps snapshots."""
+    with target_server(directory, STORE, "--disk", "a=4MiB") as server, Command.in_directory(server.endpoint) as g2disk:
+        yield g2disk
+
+
 @pytest.fixture
 def g2disk(tmp_path: Path) -> Iterator[Command]:
-    """The command, with a server of one disk, "a", behind it, which keeps snapshots."""
-    with target_server(tmp_path, STORE, "--disk", "a=4MiB") as server, Command.in_directory(server.endpoint) as command:
+    """The command, with a server of its own."""
+    with serving(tmp_path) as command:
+        yield command
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """With a snapshot, a@kept, and a clone of it: for all that changes nothing, as it is refused."""
+    with serving(tmp_path_factory.mktemp("refusing")) as command:
+        command.ok("snapshot", "create", "a@kept")
+        command.ok("clone", "a@kept", "clone")
         yield command
 
 
@@ -104,17 +121,15 @@ def test_a_snapshot_is_attached_read_only(g2disk: Command, tmp_path: Path) -> No
         (["rollback", "a@nothing", "--yes"], 4, "snapshot list a"),
         (["clone", "a@kept", "clone"], 5, "already"),
         (["clone", "a", "b"], 3, "NAME@SNAPSHOT"),
-        (["resize", "a@kept", "8MiB"], 3, "letters"),
-        (["delete", "a@kept", "--yes"], 3, "letters"),
+        (["resize", "a@kept", "8MiB"], 3, "give NAME alone"),
+        (["delete", "a@kept", "--yes"], 3, "give NAME alone"),
         (["create", "x", "1MiB", "--block-size", "big"], 3, "is not a size"),
         (["map", "a", "--from", "4MiB"], 3, "begin before its end"),
     ],
 )
-def test_what_cannot_be_is_said_with_what_can(g2disk: Command, arguments: list[str], code: int, says: str) -> None:
+def test_what_cannot_be_is_said_with_what_can(refusing: Command, arguments: list[str], code: int, says: str) -> None:
     """One line, the exit code of its kind, and the way out."""
-    g2disk.ok("snapshot", "create", "a@kept")
-    g2disk.ok("clone", "a@kept", "clone")
-    done = g2disk(*arguments)
+    done = refusing(*arguments)
 
     assert code == done.code
     assert says in done.error
