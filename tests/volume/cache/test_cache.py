@@ -103,6 +103,41 @@ def test_a_chunk_does_not_keep_the_buffer_that_it_came_in(make: Make) -> None:
     assert cache.get(VOLUME, _name(1), 0) == b"data"
 
 
+def test_chunks_that_came_together_go_together() -> None:
+    """A buffer is kept only as long as all of its chunks are; those that were asked for lately stay, as copies."""
+    cache = MemoryCache(4 * CHUNK)
+    whole = bytes([1]) * CHUNK + bytes([2]) * CHUNK + bytes([3]) * CHUNK
+    parts = [memoryview(whole)[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
+    for chunk, part in enumerate(parts):
+        cache.put(VOLUME, _name(1), chunk, part)
+    assert cache.get(VOLUME, _name(1), 2) is parts[2]
+    assert cache.used == 3 * CHUNK
+    for number in (2, 3):
+        cache.put(VOLUME, _name(number), 0, bytes(CHUNK))
+
+    assert [cache.get(VOLUME, _name(1), chunk) for chunk in range(2)] == [None, None]
+    kept = cache.get(VOLUME, _name(1), 2)
+    assert kept == parts[2]
+    assert isinstance(kept, bytes)
+    assert cache.used == 3 * CHUNK
+    cache.drop(VOLUME, 1)
+    assert cache.used == 2 * CHUNK
+
+
+def test_dropped_chunks_leave_their_slots_once() -> None:
+    """After a segment that came in one buffer was dropped, the cache holds as much as before."""
+    cache = MemoryCache(4 * CHUNK)
+    whole = memoryview(bytes(3 * CHUNK))
+    for chunk in range(3):
+        cache.put(VOLUME, _name(1), chunk, whole[chunk * CHUNK : (chunk + 1) * CHUNK])
+    cache.drop(VOLUME, 1)
+    for number in range(2, 6):
+        cache.put(VOLUME, _name(number), 0, bytes([number]) * CHUNK)
+
+    assert cache.used == 4 * CHUNK
+    assert all(cache.get(VOLUME, _name(number), 0) == bytes([number]) * CHUNK for number in range(2, 6))
+
+
 def _fill(path: Path, count: int) -> None:
     cache = DirectoryCache(path, 8 * CHUNK)
     for chunk in range(count):

@@ -1,4 +1,8 @@
-"""`MemoryCache`, a read cache that ends with the process."""
+"""`MemoryCache`, a read cache that ends with the process.
+
+Chunks that came in one buffer stay parts of it, since copying them is what a cold reader would wait for most.  When one
+of them goes, the others go with it, or are copied if they were asked for lately: no buffer is kept for a part of it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,9 @@ class MemoryCache:
     def __init__(self, size: int) -> None:
         count = max(size // CHUNK, 0)
         self._slots = Slots(count)
-        self._data: list[bytes] = [b""] * count
+        self._data: list[Buffer] = [b""] * count
+        self._shared: dict[int, list[int]] = {}
+        """The slots of the chunks that are parts of one buffer, by its id."""
         self._bytes = 0
         self.hits = 0
         self.misses = 0
@@ -48,16 +54,43 @@ class MemoryCache:
         if not self._data:
             return
         slot = self._slots.take((volume, name.number, name.epoch, chunk))
-        self._bytes -= len(self._data[slot])
-        # A copy: the chunk may be a part of a much larger buffer, which it would keep in memory.
-        self._data[slot] = bytes(data)
+        self._clear(slot)
+        if not memoryview(data).readonly:
+            data = bytes(data)  # its owner may change it
+        self._data[slot] = data
         self._bytes += len(data)
+        whole = _whole(data)
+        if whole is not data:
+            self._shared.setdefault(id(whole), []).append(slot)
 
     def drop(self, volume: str, number: int) -> None:
         """See `ReadCache.drop`."""
         for slot in self._slots.drop(volume, number):
-            self._bytes -= len(self._data[slot])
+            data = self._data[slot]
+            self._shared.pop(id(_whole(data)), None)  # the others are of the same segment
+            self._bytes -= len(data)
             self._data[slot] = b""
 
     def close(self) -> None:
         """See `ReadCache.close`."""
+
+    def _clear(self, slot: int) -> None:
+        """Let go of what was in a slot, and of the buffer that it was a part of."""
+        data = self._data[slot]
+        self._bytes -= len(data)
+        self._data[slot] = b""
+        for other in self._shared.pop(id(_whole(data)), ()):
+            rest = self._data[other]
+            if other == slot or not len(rest):
+                continue
+            if self._slots.was_found(other):
+                self._data[other] = bytes(rest)
+            else:
+                self._bytes -= len(rest)
+                self._data[other] = b""
+                self._slots.free(other)
+
+
+def _whole(data: Buffer) -> object:
+    """The buffer that `data` is a part of; itself, where it is no part."""
+    return data.obj if isinstance(data, memoryview) and data.nbytes < memoryview(data.obj).nbytes else data

@@ -31,6 +31,10 @@ class Slots:
             self._found[slot] = 1
         return slot
 
+    def was_found(self, slot: int) -> bool:
+        """Whether what is in a slot was found since the hand last passed by."""
+        return bool(self._found[slot])
+
     def take(self, key: Key) -> int:
         """The slot for a chunk: the one that it has, a free one, or that of another, which is forgotten."""
         slot = self.find(*key)
