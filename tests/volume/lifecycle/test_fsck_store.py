@@ -163,6 +163,30 @@ async def test_an_encrypted_disk_needs_its_key(site: Site) -> None:
     await disk.close()
 
 
+async def test_damage_is_not_taken_for_change(site: Site) -> None:
+    """A damaged newest manifest is damage, and nobody is said to have changed the disk meanwhile."""
+    volume = await site.create(16)
+    await name(site, "a", volume)
+    async with site.open(volume) as disk:
+        await snapshots.create_snapshot(disk, "then")
+    newest = (await site.keys(f"volumes/{volume}/manifests/"))[-1]
+    await site.objects.put(newest, [b"{"])
+
+    report = (await check(site))[0]
+
+    assert [Kind.MANIFEST] == [finding.kind for finding in report.findings]
+    assert not report.moving
+
+
+async def test_a_damaged_mark_is_told_with_the_way_out(site: Site) -> None:
+    """fsck does not send anybody to fsck."""
+    await name(site, "a", await site.create(16))
+    await site.objects.put("g2disk.json", [b"{"])
+
+    with pytest.raises(Corrupt, match="delete that object"):
+        await check(site)
+
+
 async def test_what_a_snapshot_shares_is_counted_once(site: Site) -> None:
     """As many blocks are said to be read as are stored, however many snapshots have them."""
     volume = await site.create(64)

@@ -123,7 +123,10 @@ class Checker:
             each.runs.append(await segments.index(key, name))
         except (NotFound, Corrupt) as error:
             where = f" of snapshot {each.name}" if each.name else ""
-            message = f"{error}; it belongs to the end{where}, so nobody can tell which ranges it changed"
+            message = (
+                f"{error}; it belongs to the end{where}, so nobody can tell which ranges it changed; "
+                "--repair leaves them as they were before it"
+            )
             self._report.add(Kind.SEGMENT, message, key)
 
     def _say_unknown(self, heads: Sequence[HeadFound], block_size: int) -> None:

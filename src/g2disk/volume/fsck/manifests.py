@@ -30,7 +30,9 @@ async def newest_manifest(objects: ObjectStore, volume: str, report: Report) -> 
         try:
             manifest = decode_manifest(await objects.get(key), key)
         except Corrupt as error:
-            report.add(Kind.MANIFEST, f"{error}; the version before it is taken", key)
+            report.add(
+                Kind.MANIFEST, f"{error}; the version before it is taken, without snapshots that were made since", key
+            )
             damaged.append(version)
         except NotFound:  # a late listing
             continue

@@ -45,7 +45,7 @@ async def check_volume(tools: Tools, report: Report, key: bytes | None, *, data:
     while True:
         attempt = Report(report.volume, report.name)
         found = await Checker(tools.objects, tools.runner, attempt, key, data).check()
-        attempt.moving = not attempt.clean and found.manifest is not None and await _moved(tools, found.manifest)
+        attempt.moving = not attempt.clean and await _moved(tools, found)
         attempts -= 1
         if not attempt.moving or not attempts:
             break
@@ -106,10 +106,13 @@ def _broken(found: Found, report: Report) -> list[str]:
     return names
 
 
-async def _moved(tools: Tools, manifest: Manifest) -> bool:
-    """Whether there is a newer manifest by now."""
+async def _moved(tools: Tools, found: Found) -> bool:
+    """Whether there is a newer manifest by now than those that were seen."""
+    if found.manifest is None:
+        return False
+    newest = max((found.manifest.version, *found.damaged_manifests))
     try:
-        await tools.objects.get_range(manifest_key(manifest.volume, manifest.version + 1), 0, 1)
+        await tools.objects.get_range(manifest_key(found.manifest.volume, newest + 1), 0, 1)
     except NotFound:
         return False
     return True

@@ -10,7 +10,7 @@ from g2disk.volume.catalogue import Catalogue
 from g2disk.volume.chain import ManifestChain
 from g2disk.volume.format.keys import Secret, unwrap
 from g2disk.volume.format.manifest import Manifest
-from g2disk.volume.format.names import VOLUMES_PREFIX, disk_key, manifests_prefix, volume_prefix
+from g2disk.volume.format.names import MARK_KEY, VOLUMES_PREFIX, disk_key, manifests_prefix, volume_prefix
 from g2disk.volume.fsck.manifests import newest_manifest
 from g2disk.volume.fsck.repair import Tools, check_volume, repair_volume
 from g2disk.volume.fsck.report import Kind, Report
@@ -38,15 +38,20 @@ class StoreCheck:
 
         Raises `NotFound`, and `Denied` where a disk is encrypted and the key is missing or wrong.
         """
-        await self._catalogue.check_mark()
+        try:
+            await self._catalogue.check_mark()
+        except Corrupt:
+            message = f"{MARK_KEY} in {self._objects.url} is damaged: delete that object, the next disk makes it anew"
+            raise Corrupt(message) from None
         volumes: set[str] = set()
         nameless: list[str] = []
         for name in names or await self._catalogue.names():
             try:
                 volume = (await self._catalogue.find(name)).volume
-            except Corrupt as error:
+            except Corrupt:
                 report = Report("", name)
-                report.add(Kind.MANIFEST, f"{error}; make the entry again from the volume's id", disk_key(name))
+                message = "the disk's entry is damaged: delete that object, and --repair names what it stood for"
+                report.add(Kind.MANIFEST, message, disk_key(name))
                 nameless.append(name)
                 yield report
                 continue
