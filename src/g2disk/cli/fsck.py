@@ -56,7 +56,7 @@ def fsck(
 async def _fsck(
     url: str, names: list[str], secret: Secret | None, data: bool, repair: bool, *, say: bool
 ) -> list[Report]:
-    objects = await open_object_store(url)
+    objects = await open_object_store(url, make=False)
     crew = Crew(_THREADS, "g2disk-fsck")
     reports: list[Report] = []
     try:

@@ -59,7 +59,7 @@ def rekey(
 
 
 async def _rekey(url: str, journal: Path | None, names: list[str], present: Secret, new: Secret) -> list[str]:
-    objects = await open_object_store(url)
+    objects = await open_object_store(url, make=False)
     crew = Crew(1, "g2disk-key")
     try:
         work = Rekeying(objects, journal or default_journal(url), crew, SystemClock(), random.SystemRandom())

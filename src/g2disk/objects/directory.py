@@ -40,13 +40,15 @@ class DirectoryObjects(ObjectStore):
         return f"DirectoryObjects({self.url})"
 
     @classmethod
-    async def at(cls, directory: str | Path) -> DirectoryObjects:
-        """The store in that directory, made where its parent is there.  Raises `NotFound`, `Denied`, `Invalid`."""
+    async def at(cls, directory: str | Path, *, make: bool = True) -> DirectoryObjects:
+        """The store in that directory, made if `make` is set and its parent is there.  Raises `NotFound`, `Denied`,
+        `Invalid`.
+        """
         path = Path(os.path.abspath(directory))  # noqa: ASYNC240 - a getcwd, no disk
         crew = Crew(_THREADS, "objects")
         store = cls(path, crew)
         try:
-            await store._run("opening", "", store._files.prepare)
+            await store._run("opening", "", store._files.prepare, make)
         except BaseException:
             crew.stop()
             raise

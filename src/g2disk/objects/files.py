@@ -29,11 +29,14 @@ class ObjectFiles:
         self._durable: set[Path] = set()
         """Folders that are there for good: we have synced those that they lie in.  Nobody ever removes one."""
 
-    def prepare(self) -> None:
-        """Make the directory, if its parent is there, and remove what writers left that are dead."""
+    def prepare(self, make: bool = True) -> None:
+        """Have the directory, made if `make` is set and its parent is there; remove what writers left that are dead.
+        Raises `FileNotFoundError`.
+        """
         incoming = self._directory / INCOMING
-        with suppress(FileExistsError):
-            self._directory.mkdir()
+        if make:
+            with suppress(FileExistsError):
+                self._directory.mkdir()
         with suppress(FileExistsError):
             incoming.mkdir()
         self._keep(self._directory)

@@ -238,3 +238,4 @@ async def test_the_commands(tmp_path: Path) -> None:
         assert EXIT_CODE[Corrupt] == damaged.code
         assert "disk: lost: bytes 0 to 2097152, 2MiB" in damaged.out
         assert EXIT_CODE[NotFound] == g2disk("fsck", f"objects:{tmp_path}/elsewhere").code
+        assert not (tmp_path / "elsewhere").exists()
