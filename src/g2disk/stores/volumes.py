@@ -17,7 +17,7 @@ import platformdirs
 from g2disk.cancellation import to_the_end
 from g2disk.clock import SystemClock
 from g2disk.disk import Disk
-from g2disk.errors import Busy, Corrupt, DiskError, Exists, NotFound, ReadOnly
+from g2disk.errors import Busy, Corrupt, DiskError, Exists, NotFound, ReadOnly, Unavailable
 from g2disk.objects.layers.retrying import Retrying
 from g2disk.objects.opening import open_object_store
 from g2disk.objects.probing import probe
@@ -40,6 +40,7 @@ from g2disk.volume.resources import Resources
 from g2disk.volume.settings import Settings
 from g2disk.volume.snapshot_disk import open_snapshot
 from g2disk.volume.volume import Volume
+from g2disk.volume.workers import Workers
 
 T = TypeVar("T")
 
@@ -70,6 +71,9 @@ def default_journal(url: str) -> Path:
     """Where the journals for the store at `url` are: below /var/lib for root, whose disks are the machine's, and in the
     user's data directory for others; for both, in XDG_DATA_HOME where that is set.
     """
+    scheme, _, rest = url.partition(":")
+    if scheme == "objects":  # the same directory, however it was written
+        url = f"objects:{os.path.abspath(rest)}"
     store = sha256(url.encode()).hexdigest()[:16]
     if os.geteuid() == 0 and not os.environ.get("XDG_DATA_HOME"):
         return Path("/var/lib/g2disk-journals") / store
@@ -97,6 +101,8 @@ class VolumeStore(Store):
         self._volumes: dict[str, Volume] = {}
         self._views: dict[str, Disk] = {}
         self._turns: dict[str, asyncio.Lock] = {}
+        self._openings = Workers()
+        self._works = Workers()
         self._closed = False
 
     @classmethod
@@ -153,9 +159,9 @@ class VolumeStore(Store):
         if disk is not None:
             return disk
         if "@" in name:
-            return await self._alone(name, self._open_view, name, *split_snapshot(name))
+            return await self._alone(self._openings, name, self._open_view, name, *split_snapshot(name))
         if self._read_only:
-            return await self._alone(name, self._open_view, name, name, "")
+            return await self._alone(self._openings, name, self._open_view, name, name, "")
         return await self._volume(name)
 
     async def create(
@@ -165,7 +171,7 @@ class VolumeStore(Store):
         self._admit_change()
         check_disk_name(name)
         check_disk_size(size)
-        return await self._alone(name, self._create, name, size, description, options)
+        return await self._alone(self._works, name, self._create, name, size, description, options)
 
     async def resize(self, name: str, size: int) -> DiskEntry:
         """See `Store.resize`.  Shrinking has to be asked for twice; the first time raises `Invalid`."""
@@ -177,7 +183,7 @@ class VolumeStore(Store):
     async def delete(self, name: str) -> None:
         """See `Store.delete`.  Raises `Busy` while a snapshot of it has clones."""
         self._admit_change()
-        await self._alone(name, self._delete, name)
+        await self._alone(self._works, name, self._delete, name)
 
     async def snapshots(self, name: str) -> Sequence[SnapshotEntry]:
         """See `Store.snapshots`."""
@@ -207,7 +213,7 @@ class VolumeStore(Store):
         """See `Store.clone`."""
         self._admit_change()
         check_disk_name(new_name)
-        return await self._alone(new_name, self._clone, name, snapshot, new_name)
+        return await self._alone(self._works, new_name, self._clone, name, snapshot, new_name)
 
     async def state(self, name: str) -> Mapping[str, StateValue]:
         """See `Store.state`; nothing of a disk that is only read."""
@@ -229,25 +235,31 @@ class VolumeStore(Store):
         if self._closed:
             return
         self._closed = True
+        self._openings.cancel(Unavailable(f"{self.url} was closed meanwhile; open it again"))
         failures: list[DiskError] = []
-        for disk in (*self._views.values(), *self._volumes.values()):
-            try:
-                await disk.close()
-            except DiskError as error:
-                failures.append(error)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._works.finish(self._options.settings.close_seconds))
+                for disk in (*self._views.values(), *self._volumes.values()):
+                    tasks.create_task(_close(disk, failures))
+        finally:
+            await to_the_end(self._let_go())
+        if failures:
+            raise failures[0]
+
+    async def _let_go(self) -> None:
+        await self._openings.stop()
         self._views.clear()
         self._volumes.clear()
         self._crew.stop()
         self._resources.cache.close()
         await self._objects.close()
-        if failures:
-            raise failures[0]
 
     async def _volume(self, name: str) -> Volume:
         volume = self._volumes.get(name)
         if volume is None:
             check_disk_name(name)
-            volume = await self._alone(name, self._open, name)
+            volume = await self._alone(self._openings, name, self._open, name)
         return volume
 
     async def _open(self, name: str) -> Volume:
@@ -350,10 +362,24 @@ class VolumeStore(Store):
         if self._read_only:
             raise ReadOnly(f"{self.url} was opened read-only; open it for writing")
 
-    async def _alone(self, name: str, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
-        """Do one thing at a time with what `name` stands for, and to its end."""
+    async def _alone(
+        self, workers: Workers, name: str, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any
+    ) -> T:
+        """Do one thing at a time with what `name` stands for.  It goes on when this is cancelled, until `close`."""
+        if self._closed:
+            raise Unavailable(f"{self.url} was closed; open it again")
+        return await workers.outcome(workers.start(self._in_turn(name, work, *arguments)))
+
+    async def _in_turn(self, name: str, work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
         async with self._turns.setdefault(name, asyncio.Lock()):
-            return await to_the_end(work(*arguments))
+            return await work(*arguments)
+
+
+async def _close(disk: Disk, failures: list[DiskError]) -> None:
+    try:
+        await disk.close()
+    except DiskError as error:
+        failures.append(error)
 
 
 def _of_next_epoch(manifest: Manifest) -> Manifest:

@@ -22,7 +22,7 @@ async def roll_back(volume: Volume, head: Head, size: int) -> None:
     Everything that was written since is put into the store first, so that the journal and the overlay are empty; then
     the snapshot's map, with a table that knows all that later snapshots need, is committed as the disk's.
     """
-    async with volume.changing:
+    async with volume.sizing, volume.changing:
         if all(snapshot.head != head for snapshot in volume.manifest.snapshots):
             raise NotFound("the snapshot was deleted meanwhile, so its data may be gone; the disk stays as it is")
         gate = volume.changes.closed = asyncio.Event()

@@ -20,26 +20,22 @@ async def resize_volume(volume: Volume, size: int) -> None:
     shrank may have come behind its end.
     """
     check_disk_size(size)
-    before = volume.size
-    if size < before:
-        await _confirm(volume, size)
-        volume.resized(size)  # from here on nobody writes behind the new end
+    async with volume.sizing:
+        before = volume.size
         try:
-            await volume.changes.zero(size, before - size, edges=True)
+            if size < before:
+                await _confirm(volume, size)
+                volume.resized(size)  # from here on nobody writes behind the new end
+                await volume.changes.zero(size, before - size, edges=True)
+            elif size > before:
+                await volume.changes.zero(before, size - before, edges=True)
             async with volume.changing:
-                head = await volume.settle_to_store()
+                head = await volume.settle_to_store() if size < before else volume.manifest.head
                 await volume.commit(
                     msgspec.structs.replace(volume.manifest, head=head, size=size, shrink_requested=None)
                 )
-        except BaseException:
-            volume.resized(before)
-            raise
-        return
-    if size > before:
-        await volume.changes.zero(before, size - before, edges=True)
-    async with volume.changing:
-        await volume.commit(msgspec.structs.replace(volume.manifest, size=size, shrink_requested=None))
-    volume.resized(size)
+        finally:
+            volume.resized(volume.manifest.size)  # the new one if it was committed, though this was cancelled
 
 
 async def _confirm(volume: Volume, size: int) -> None:

@@ -59,6 +59,8 @@ class Volume(Disk):
         """The newest one, as it was committed; replaced only by who holds `changing`."""
         self.changing = asyncio.Lock()
         """Held by who commits a manifest or lets a segment take effect."""
+        self.sizing = asyncio.Lock()
+        """Held, before `changing`, by who changes the size."""
         self.size = manifest.size
         self.identity = manifest.volume
         self.health = Health(self._halt)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from g2disk.cancellation import to_the_end
 from g2disk.errors import DiskError, Unavailable
 
 T = TypeVar("T")
@@ -41,6 +42,14 @@ class Workers:
         self._reason = reason
         for task in self._tasks:
             task.cancel()
+
+    async def finish(self, seconds: float) -> None:
+        """Return when all have ended.  After so many seconds they are cancelled; so they are when this is."""
+        try:
+            if self._tasks:
+                await asyncio.wait(tuple(self._tasks), timeout=seconds)
+        finally:
+            await to_the_end(self.stop())
 
     async def stop(self) -> None:
         """Cancel all, and return when they have ended."""
