@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from tests.volume.journal.power_cut import PowerCut, SimulatedDisk, turn
@@ -182,7 +183,12 @@ async def _live(
                 disk.cut_power()
 
 
-@pytest.mark.parametrize("seed", range(60))
+def _seeds(count: int, quick: int) -> list[Any]:
+    """The first few run always, the others in the soak."""
+    return [pytest.param(seed, marks=[pytest.mark.soak] if seed >= quick else []) for seed in range(count)]
+
+
+@pytest.mark.parametrize("seed", _seeds(60, quick=20))
 async def test_what_was_committed_is_there_after_any_crash(seed: int) -> None:
     """After a power cut all that was committed is there, after a kill all that was appended, in order, and nothing that
     was not appended, through many lives of one directory.
@@ -190,19 +196,19 @@ async def test_what_was_committed_is_there_after_any_crash(seed: int) -> None:
     await _live(seed, 12)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", _seeds(30, quick=10))
 async def test_refused_writes_change_nothing_of_that(seed: int) -> None:
     """Where the system refuses writes, those appends fail, and nothing of them is in the way of others."""
     await _live(seed, 12, write_failures=0.05)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", _seeds(30, quick=10))
 async def test_failed_syncs_change_nothing_of_that(seed: int) -> None:
     """Where a sync fails, and the kernel forgets what it could not write, no commit says that it is durable."""
     await _live(seed, 12, write_failures=0.02, sync_failures=0.05)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", _seeds(20, quick=8))
 async def test_a_full_disk_changes_nothing_of_that(seed: int) -> None:
     """Where the disk has room for few files, some appends fail, and the others are as safe as ever."""
     await _live(seed, 12, write_failures=0.01, space=seed % 4 * (256 << 10))
