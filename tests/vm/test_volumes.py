@@ -32,6 +32,12 @@ moto_is_ready() {
     done
 }
 host() { # NAME [OPTION...]: a host that has nothing but the bucket: serves it, and has the disk's device in DEVICE
+    start_server "$@"
+    g2disk attach a --foreground 1<>"$1/said.daemon" 2>>"$1/log" </dev/null &
+    DAEMON=$!
+    read -r -t 100 DEVICE <>"$1/said.daemon" || { cat "$1/log"; return 1; }
+}
+start_server() { # the same, without the device
     mkdir -p "$1"
     export G2DISK_ENDPOINT=unix:$PWD/$1/server.sock G2DISK_RUN_DIR=$PWD/$1/run
     rm -f "$1"/said.* "$1/server.sock"
@@ -40,9 +46,6 @@ host() { # NAME [OPTION...]: a host that has nothing but the bucket: serves it, 
         "${@:2}" 1<>"$1/said.server" 2>>"$1/log" </dev/null &
     SERVER=$!
     read -r -t 100 _ <>"$1/said.server" || { cat "$1/log"; return 1; }
-    g2disk attach a --foreground 1<>"$1/said.daemon" 2>>"$1/log" </dev/null &
-    DAEMON=$!
-    read -r -t 100 DEVICE <>"$1/said.daemon" || { cat "$1/log"; return 1; }
 }
 mounted() { # DIRECTORY: the disk's file system there; a kernel that died has left it to its log
     mkdir "$1"
@@ -100,10 +103,6 @@ lap wrote
 die files
 rm -r one
 lap died
-host two --durability journal
-mounted again
-lap second_host
-check again
 """
 
 LAST_HOST = """
@@ -119,7 +118,21 @@ def test_a_file_system_outlives_its_host(machine: Machine) -> None:
     """With durability remote a host dies in mid-write, with its journal and cache: another has every synced file whole,
     from the bucket alone, and the file system is clean then, and so is the volume, to the last checksum.
     """
-    output, found = run(machine, f"{FIRST_HOST}\nFILES=again\n{LAST_HOST}")
+    output, found = run(
+        machine,
+        f"""
+        {FIRST_HOST}
+        # With no daemon in between: Python starts in seconds.
+        start_server two --nbd "unix:$PWD/two/nbd.sock"
+        DEVICE=/dev/nbd1
+        nbd-client -unix two/nbd.sock "$DEVICE" -name a
+        mounted again
+        lap second_host
+        check again
+        FILES=again
+        {LAST_HOST}
+        """,
+    )
 
     assert found["synced"] >= 6, output
     assert output.count(": OK\n") == found["synced"], output
@@ -133,6 +146,10 @@ def test_a_file_system_outlives_servers_and_caches(machine: Machine) -> None:
         machine,
         f"""
         {FIRST_HOST}
+        host two --durability journal
+        mounted again
+        lap second_host
+        check again
         before=$(wc -l <sums)
         write again two & WRITER=$!
         written $((before + 12))
