@@ -90,7 +90,7 @@ def test_a_disk_on_ceph_outlives_an_osd_and_its_host(tmp_path: Path, monkeypatch
         one, other = Host(tmp_path / "one", "s3://g2disk/disks"), Host(tmp_path / "other", "s3://g2disk/disks")
         with one.serving("--durability", "remote", "--disk", f"a={size}") as server:
             load = server.fio(1, size, "--do_verify=0", "--rate=4m", timed=True)
-            wait_until("something is stored", lambda: server.state()["put_bytes"] > 8 * MIB)
+            wait_until("something is stored", lambda: server.figures()["put_bytes"] > 8 * MIB)
             cluster.kill_osd(1)
             load.end()
             server.flush()

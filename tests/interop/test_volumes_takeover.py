@@ -36,7 +36,7 @@ def test_the_older_of_two_servers_stops_and_changes_nothing(tmp_path: Path, s3: 
     options = ("--durability", durability)
     with old.serving("--disk", f"a={SIZE}", *options) as older, new.serving(*options) as newer:
         load = older.fio(1, SIZE, "--do_verify=0", "--time_based", "--runtime=90", "--rate=8m")
-        wait_until("the older server has stored something", lambda: older.state()["put_bytes"] > SIZE // 4)
+        wait_until("the older server has stored something", lambda: older.figures()["put_bytes"] > SIZE // 4)
         assert load.runs()
 
         clock = SystemClock()
