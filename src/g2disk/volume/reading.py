@@ -121,7 +121,12 @@ class Reader:
     async def prefetch(self, first: int, count: int) -> None:
         """Bring what the store has of a range into the cache; of a long one, the beginning."""
         count = min(count, max(_MOST_AHEAD // self.layers.block_size, 1))
-        for source, ordinal, length in self._placed(await self.layers.map.find(first, count)):
+        runs = await self.layers.map.find(first, count)
+        try:
+            placed = self._placed(runs)
+        except NotFound:
+            return  # collected meanwhile
+        for source, ordinal, length in placed:
             if source is not None:
                 try:
                     index = await self._indexes.get(source)

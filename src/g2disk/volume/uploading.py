@@ -227,16 +227,15 @@ class Uploader:
         """The entries of the next segment; none if there are too few."""
         size, most = self._layers.block_size, self._writing.segment_bytes
         pending, forced = self._pending, self._forced
-        if not pending or (
-            pending[0].sequence > forced and self._pending_bytes < most and len(pending) < _MOST_ENTRIES
-        ):
+        enough = self._pending_bytes >= most or len(pending) >= _MOST_ENTRIES
+        if not pending or (pending[0].sequence > forced and not enough):
             return []
         taken: list[Entry] = []
         total = 0
         while pending and len(taken) < _MOST_ENTRIES:
             entry = pending[0]
             length = entry.count * size if entry.kind == WRITE else 0
-            if (total + length > most and taken) or (entry.sequence > forced and self._pending_bytes + total < most):
+            if (total + length > most and taken) or (entry.sequence > forced and not enough):
                 break
             taken.append(pending.popleft())
             total += length
@@ -252,7 +251,8 @@ class Uploader:
         task = self._workers.start(make(number))
         applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         shipment = Shipment(number, entries, expected, self._pending_since, data_bytes, task, applied)
-        self._pending_since = self._writing.clock.now()
+        if entries:
+            self._pending_since = self._writing.clock.now()
         self._shipments.append(shipment)
         self._shipped.set()
         return shipment

@@ -184,7 +184,7 @@ class Journal:
 
         Not for what was released.  Nothing is checked: blocks are checked where they come from the store.
         """
-        for part in reversed(self._parts):
+        for part in reversed(tuple(self._parts)):  # a copy: packing reads in a thread, beside releases
             if part.first <= position:
                 return part.read(position, length)
         raise AssertionError(f"{position} was released")
