@@ -103,24 +103,41 @@ def test_a_chunk_does_not_keep_the_buffer_that_it_came_in(make: Make) -> None:
     assert cache.get(VOLUME, _name(1), 0) == b"data"
 
 
-def test_chunks_that_came_together_go_together() -> None:
-    """A buffer is kept only as long as all of its chunks are; those that were asked for lately stay, as copies."""
-    cache = MemoryCache(4 * CHUNK)
-    whole = bytes([1]) * CHUNK + bytes([2]) * CHUNK + bytes([3]) * CHUNK
+def test_no_buffer_is_kept_for_a_part_of_it() -> None:
+    """Chunks that came in one buffer are parts of it until one of them goes; then the others are copies, and gone where
+    they were read before.
+    """
+    cache = MemoryCache(5 * CHUNK)
+    whole = b"".join(bytes([number]) * CHUNK for number in range(4))
     parts = [memoryview(whole)[at : at + CHUNK] for at in range(0, len(whole), CHUNK)]
     for chunk, part in enumerate(parts):
         cache.put(VOLUME, _name(1), chunk, part)
     assert cache.get(VOLUME, _name(1), 2) is parts[2]
-    assert cache.used == 3 * CHUNK
+    assert cache.used == 4 * CHUNK
     for number in (2, 3):
         cache.put(VOLUME, _name(number), 0, bytes(CHUNK))
 
-    assert [cache.get(VOLUME, _name(1), chunk) for chunk in range(2)] == [None, None]
-    kept = cache.get(VOLUME, _name(1), 2)
-    assert kept == parts[2]
-    assert isinstance(kept, bytes)
-    assert cache.used == 3 * CHUNK
+    assert cache.get(VOLUME, _name(1), 0) is None
+    kept = [cache.get(VOLUME, _name(1), chunk) for chunk in (1, 2, 3)]
+    assert kept == parts[1:]
+    assert all(isinstance(each, bytes) for each in kept)
+    assert cache.used == 5 * CHUNK
     cache.drop(VOLUME, 1)
+    assert cache.used == 2 * CHUNK
+
+
+def test_chunks_that_were_read_go_with_their_buffer() -> None:
+    """Those that a reader in sequence has left behind are not copied: their slots are free again."""
+    cache = MemoryCache(4 * CHUNK)
+    whole = memoryview(bytes(3 * CHUNK))
+    for chunk in range(3):
+        cache.put(VOLUME, _name(1), chunk, whole[chunk * CHUNK : (chunk + 1) * CHUNK])
+        assert cache.get(VOLUME, _name(1), chunk) is not None
+    cache.put(VOLUME, _name(2), 0, bytes(CHUNK))
+    cache.get(VOLUME, _name(2), 0)
+    cache.put(VOLUME, _name(3), 0, bytes(CHUNK))
+
+    assert [cache.get(VOLUME, _name(1), chunk) for chunk in range(3)] == [None] * 3
     assert cache.used == 2 * CHUNK
 
 

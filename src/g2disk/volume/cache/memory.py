@@ -1,7 +1,8 @@
 """`MemoryCache`, a read cache that ends with the process.
 
-Chunks that came in one buffer stay parts of it, since copying them is what a cold reader would wait for most.  When one
-of them goes, the others go with it, or are copied if they were asked for lately: no buffer is kept for a part of it.
+Chunks that came in one buffer stay parts of it, since copying them into memory that was never used is what a cold
+reader would wait for most.  No buffer is kept for a part of it: when one of its chunks goes, those that were read go
+with it, and the others, and those that were read lately, are copied.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class MemoryCache:
         count = max(size // CHUNK, 0)
         self._slots = Slots(count)
         self._data: list[Buffer] = [b""] * count
+        self._unread = bytearray(count)
         self._shared: dict[int, list[int]] = {}
         """The slots of the chunks that are parts of one buffer, by its id."""
         self._bytes = 0
@@ -46,6 +48,7 @@ class MemoryCache:
             self.misses += 1
             return None
         self.hits += 1
+        self._unread[slot] = 0
         return self._data[slot]
 
     def put(self, volume: str, name: SegmentName, chunk: int, data: Buffer) -> None:
@@ -58,6 +61,7 @@ class MemoryCache:
         if not memoryview(data).readonly:
             data = bytes(data)  # its owner may change it
         self._data[slot] = data
+        self._unread[slot] = 1
         self._bytes += len(data)
         whole = _whole(data)
         if whole is not data:
@@ -81,9 +85,9 @@ class MemoryCache:
         self._data[slot] = b""
         for other in self._shared.pop(id(_whole(data)), ()):
             rest = self._data[other]
-            if other == slot or not len(rest):
+            if other == slot:
                 continue
-            if self._slots.was_found(other):
+            if self._unread[other] or self._slots.was_found(other):
                 self._data[other] = bytes(rest)
             else:
                 self._bytes -= len(rest)
