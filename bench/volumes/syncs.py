@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
-from bench.volumes.site import BLOCK, CLOCK, seeded, site
+from bench.volumes.site import BLOCK, CLOCK, Site, in_memory, seeded, site
 from g2disk.request import WRITE, Request
 from g2disk.units import GIB, MIB
+from g2disk.volume.settings import Settings
 from g2disk.volume.volume import Volume
 
 _BATCH = 32
 _FILE = 64 * MIB
+_JOURNAL = 256 * MIB
 _SLICES = 6
 """Of each of the two, in turns."""
 
 
 async def measure(directory: Path, share: float) -> dict[str, float]:
     """Writes a second: of a bare loop of 32 pwrites and one fdatasync on a file that was written before, and of a
-    volume's 32 writes in one batch and one flush.
+    volume's 32 writes in one batch and one flush.  The journal is on the device of the file, the store is not; all of
+    the journal's files were written to before, as they are after a while.
     """
     syncs = max(round(150 * share), 2)
     data = seeded(6).randbytes(BLOCK)
@@ -27,14 +32,23 @@ async def measure(directory: Path, share: float) -> dict[str, float]:
     with (directory / "bare").open("w+b", buffering=0) as file:
         file.write(bytes(_FILE))
         os.fsync(file)
-        async with site(f"objects:{directory}/store", directory) as here:
-            await here.create(GIB)
-            async with here.opened() as volume:
+        with in_memory(directory) as elsewhere:
+            async with site(f"objects:{elsewhere}/store", directory) as here, _opened(here, share) as volume:
                 for number in range(_SLICES):
                     bare += _write_bare(file.fileno(), data, syncs, number * syncs)
                     volume_seconds += await _write_volume(volume, data, syncs, here.random)
     writes = syncs * _SLICES * _BATCH
     return {"bare": writes / bare, "volume": writes / volume_seconds}
+
+
+@asynccontextmanager
+async def _opened(here: Site, share: float) -> AsyncIterator[Volume]:
+    await here.create(GIB)
+    async with here.opened(Settings(journal_bytes=_JOURNAL)) as volume:
+        for offset in range(0, round(1.5 * _JOURNAL * share) // MIB * MIB, MIB):
+            await volume.write(offset, here.random.randbytes(MIB))
+        await volume.drain()
+        yield volume
 
 
 def _write_bare(file: int, data: bytes, syncs: int, first: int) -> float:
