@@ -47,6 +47,7 @@ def run(machine: Machine, script: str) -> tuple[str, dict[str, int]]:
     return output, {name: int(number) for name, number in re.findall(r"^(\w+)=(\d+)$", output, re.MULTILINE)}
 
 
+@pytest.mark.soak
 def test_devices_outlive_server_daemon_and_nbdkit(machine: Machine) -> None:
     """While files are written on two mounted disks, the server stays away for longer than the kernel's request timeout,
     and the daemons and nbdkit are killed; nobody sees an error, every file is whole, and one disk has grown meanwhile.

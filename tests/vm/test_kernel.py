@@ -99,7 +99,7 @@ def test_ext4_lives_on_a_disk_behind_nbdkit(machine: Machine) -> None:
 
 
 def test_attach_makes_a_device_and_detach_undoes_it(machine: Machine) -> None:
-    """The same by `g2disk attach` and `detach`; a disk in use is not detached, and at the end nothing is left."""
+    """The same by `g2disk attach` and `detach`; a disk in use grows, is not detached; at the end nothing is left."""
     output, found = run(
         machine,
         """
@@ -110,6 +110,10 @@ def test_attach_makes_a_device_and_detach_undoes_it(machine: Machine) -> None:
         mkdir files
         mount "$device" files
         fill
+        g2disk resize default 128MiB
+        until test $(cat /sys/block/${device#/dev/}/size) = 262144; do sleep 0.1; done
+        resize2fs "$device"
+        echo "grown=$(df --block-size=1M --output=size files | tail -n 1 | tr -d ' ')"
         status=0
         g2disk detach default || status=$?
         echo "detach_while_mounted=$status"
@@ -132,7 +136,8 @@ def test_attach_makes_a_device_and_detach_undoes_it(machine: Machine) -> None:
     )
 
     assert 4 == output.count(": OK\n"), output
-    assert found.pop("allocated") <= 10 * MIB
+    assert found.pop("allocated") <= 16 * MIB
+    assert found.pop("grown") > 100
     assert {"detach_while_mounted": BUSY, "left": 0, "daemons": 0} == found
 
 
