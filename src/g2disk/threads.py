@@ -7,6 +7,7 @@ makes a call several times cheaper than with `concurrent.futures` when many are 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,18 @@ T = TypeVar("T")
 
 Ended = Callable[[Any, BaseException | None], None]
 """Called on the event loop with what a call returned, or what it raised."""
+
+
+_SWITCH = 2e-4
+
+
+def let_the_event_loop_in() -> None:
+    """Have threads that compute give Python's lock away within 0.2 ms when another one wants it, instead of 5.
+
+    The event loop gives the lock away at each system call, and without this waits for 5 ms after each while a thread
+    packs a segment: flushes took twice as long on average.  For the whole process.
+    """
+    sys.setswitchinterval(_SWITCH)
 
 
 class Runner(Protocol):

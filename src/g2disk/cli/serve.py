@@ -42,6 +42,7 @@ from g2disk.servers.nbd.server import NbdServer, nbd_uri
 from g2disk.servers.state_metrics import StateMetrics
 from g2disk.stores.opening import DEFAULT_STORE, open_store
 from g2disk.stores.store import Store
+from g2disk.threads import let_the_event_loop_in
 from g2disk.units import check_disk_name, check_disk_size, format_size, parse_size
 
 _log = logging.getLogger(__name__)
@@ -95,6 +96,8 @@ def serve(
     volumes = choices.options_for(store)
     allow_many_files()
     keep_freed_memory()
+    if volumes is not None:
+        let_the_event_loop_in()
     addresses = _Addresses(listen or _default_listen(), nbd or [])
     opening = partial(open_store, store, read_only=read_only, volumes=volumes)
     uvloop.run(_serve(opening, addresses, wanted, read_only, _Layers(read_only, metrics, verbose)))
