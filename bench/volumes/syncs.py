@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,13 +23,14 @@ _SLICES = 6
 
 
 async def measure(directory: Path, share: float) -> dict[str, float]:
-    """Writes a second: of a bare loop of 32 pwrites and one fdatasync on a file that was written before, and of a
-    volume's 32 writes in one batch and one flush.  The journal is on the device of the file, the store is not; all of
-    the journal's files were written to before, as they are after a while.
+    """Writes a second, and the middle of the seconds for 32: of a bare loop of 32 pwrites and one fdatasync on a file
+    that was written before, and of a volume's 32 writes in one batch and one flush.  The journal is on the device of
+    the file, the store is not; all of the journal's files were written to before, as they are after a while.
     """
     syncs = max(round(150 * share), 2)
     data = seeded(6).randbytes(BLOCK)
-    bare = volume_seconds = 0.0
+    bare: list[float] = []
+    ours: list[float] = []
     with (directory / "bare").open("w+b", buffering=0) as file:
         file.write(bytes(_FILE))
         os.fsync(file)
@@ -36,9 +38,10 @@ async def measure(directory: Path, share: float) -> dict[str, float]:
             async with site(f"objects:{elsewhere}/store", directory) as here, _opened(here, share) as volume:
                 for number in range(_SLICES):
                     bare += _write_bare(file.fileno(), data, syncs, number * syncs)
-                    volume_seconds += await _write_volume(volume, data, syncs, here.random)
+                    ours += await _write_volume(volume, data, syncs, here.random)
     writes = syncs * _SLICES * _BATCH
-    return {"bare": writes / bare, "volume": writes / volume_seconds}
+    middles = {"bare-middle": statistics.median(bare), "volume-middle": statistics.median(ours)}
+    return {"bare": writes / sum(bare), "volume": writes / sum(ours)} | middles
 
 
 @asynccontextmanager
@@ -51,24 +54,28 @@ async def _opened(here: Site, share: float) -> AsyncIterator[Volume]:
         yield volume
 
 
-def _write_bare(file: int, data: bytes, syncs: int, first: int) -> float:
-    begin = CLOCK.now()
+def _write_bare(file: int, data: bytes, syncs: int, first: int) -> list[float]:
+    spent = []
     for sync in range(first, first + syncs):
+        begin = CLOCK.now()
         for number in range(_BATCH):
             os.pwrite(file, data, (sync * _BATCH + number) * BLOCK % _FILE)
         os.fdatasync(file)
-    return CLOCK.now() - begin
+        spent.append(CLOCK.now() - begin)
+    return spent
 
 
-async def _write_volume(volume: Volume, data: bytes, syncs: int, random: Random) -> float:
+async def _write_volume(volume: Volume, data: bytes, syncs: int, random: Random) -> list[float]:
     places = volume.size // BLOCK
-    begin = CLOCK.now()
+    spent = []
     for _ in range(syncs):
         batch = [Request(WRITE, 0, random.randrange(places) * BLOCK, BLOCK, data=data) for _ in range(_BATCH)]
+        begin = CLOCK.now()
         for request in volume.submit(batch, _check):
             await volume.write(request.offset, data)
         await volume.flush()
-    return CLOCK.now() - begin
+        spent.append(CLOCK.now() - begin)
+    return spent
 
 
 def _check(requests: list[Request]) -> None:
