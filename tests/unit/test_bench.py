@@ -178,10 +178,10 @@ def test_processor_time_is_for_100000_requests_and_for_a_gigabyte() -> None:
 def test_results_are_kept_whole(tmp_path: Path) -> None:
     """What is loaded is what was saved; another file is refused with its name."""
     made = record({"ours": [1.5, 2.5]}, CASES)
-    made.save(tmp_path / "new" / ["r.json"])
+    made.save(tmp_path / "new" / "r.json")
     (tmp_path / "odd.json").write_text("{}")
 
-    assert made == load(tmp_path / "new" / ["r.json"])
+    assert made == load(tmp_path / "new" / "r.json")
     with pytest.raises(BenchError, match=r"odd\.json"):
         load(tmp_path / "odd.json")
 
