@@ -54,7 +54,7 @@ class Site:
     def resources(self, journal: str) -> Resources:
         """What a volume works with; with an empty name it has no journal."""
         files = DirectoryFiles(self._journals / journal, self.crew) if journal else None
-        return Resources(self.objects, files, MemoryCache(256 * MIB), self.crew, CLOCK, self.random)
+        return Resources(self.objects, files, MemoryCache(128 * MIB), self.crew, CLOCK, self.random)
 
     async def map_bytes(self, volume: str = VOLUME) -> int:
         """Bytes of the map that the store holds."""

@@ -47,7 +47,7 @@ T = TypeVar("T")
 _THREADS = 16
 _PATIENCE = 30.0
 """Seconds that the catalogue's requests are repeated; open disks have more patience."""
-_CACHE_IN_MEMORY = 256 * MIB
+_CACHE_IN_MEMORY = 128 * MIB
 _COMMITTED = "committed"
 """What the newest committed state is called where it is opened like a snapshot."""
 
@@ -61,7 +61,7 @@ class VolumeStoreOptions:
     cache: Path | None = None
     """The directory of the read cache; None: in memory."""
     cache_size: int = GIB
-    """Bytes; with a cache in memory at most 256 MiB of them are used."""
+    """Bytes; with a cache in memory at most 128 MiB of them are used."""
     key: Secret | None = None
     """Opens encrypted volumes, and encrypts those that are created with `encrypt`."""
     settings: Settings = field(default_factory=Settings)
