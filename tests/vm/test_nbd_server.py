@@ -50,6 +50,7 @@ def test_a_direct_server_keeps_what_the_kernel_writes(machine: Machine, connecti
     assert 3 == output.count(": OK\n"), output
 
 
+@pytest.mark.soak  # over gRPC, what the test above does directly
 def test_four_connections_share_a_gateway(machine: Machine) -> None:
     """`g2disk attach --connections 4`: fio verifies random writes on the device, and ext4 is clean afterwards."""
     output, found = run(
