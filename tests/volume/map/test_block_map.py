@@ -129,7 +129,7 @@ async def test_a_disk_that_shrinks_forgets_what_was_behind_its_end() -> None:
     index = segment(1, [(1000, 5000), (GIANT - 7, 7)])
     await mapping.apply(index)
     await store.checkpoint(mapping, 2)
-    await mapping.trim_to(3001, at=2)
+    await mapping.apply(segment(2, [], [(3001, GIANT - 3001)]))
     model.apply(segment(1, [(1000, 2001)]))
     assert await mapping.find(0, GIANT) == model.find(0, GIANT)
     assert live(mapping) == model.live()

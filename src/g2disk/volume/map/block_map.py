@@ -137,10 +137,6 @@ class BlockMap:
                 if run[2]:
                     yield run
 
-    async def trim_to(self, blocks: int, at: int) -> None:
-        """Forget all from block number `blocks` on, as the effect of segment `at`."""
-        await self._changes(at).zero(np.array([blocks], np.uint64), np.array([BLOCK_LIMIT - blocks], np.uint64))
-
     async def checkpoint(self, write: PageWriter) -> tuple[PageReference, PageReference]:
         """Write what changed; returns root and table, which a manifest may name: everything is stored by then.
 
